@@ -1,0 +1,5 @@
+//! Looking after data planes as a whole: configuration, backups, integrity.
+
+pub mod backup;
+pub mod config;
+pub mod integrity;

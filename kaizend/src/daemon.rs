@@ -1,0 +1,146 @@
+//! The daemon's own state: its projects, its connections, and whether it is on its way out.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use kaizen_proto::denial::{Code, Denial};
+use kaizen_proto::endpoint::RuntimeDir;
+use kaizen_proto::hello::{DaemonStatus, PROTOCOL, RootSource};
+use kaizen_proto::time::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::plane::Caller;
+use crate::projects::Projects;
+
+/// What `hello` bound a connection to.
+#[derive(Clone, Debug, Default)]
+pub struct Binding {
+    /// The project root with all symbolic links resolved; none for calls without a project.
+    pub root: Option<PathBuf>,
+    /// The project's database.
+    pub db_path: PathBuf,
+    /// How the client came by the root.
+    pub root_source: RootSource,
+    /// Who calls.
+    pub caller: Arc<Caller>,
+    /// The caller's variables that override the daemon's own.
+    pub env: BTreeMap<String, String>,
+}
+
+impl Binding {
+    /// The project root.
+    ///
+    /// # Errors
+    /// `DENIED_HELLO_REQUIRED` for a connection without a project.
+    pub fn root(&self) -> Result<&PathBuf, Denial> {
+        self.root.as_ref().ok_or_else(|| Denial::new(Code::HelloRequired))
+    }
+}
+
+/// The daemon of one user.
+pub struct Daemon {
+    /// Where it listens and keeps its lock.
+    pub runtime: RuntimeDir,
+    /// The projects that are open.
+    pub projects: Projects,
+    /// Tasks that a drain waits for.
+    pub tasks: TaskTracker,
+    /// Cancelled when the daemon begins to end: no new calls.
+    pub draining: CancellationToken,
+    /// Cancelled when all calls are answered: connections close.
+    pub closing: CancellationToken,
+    started: Instant,
+    connections: AtomicUsize,
+    calls: AtomicUsize,
+    last_call: AtomicI64,
+}
+
+impl Daemon {
+    /// A daemon without projects.
+    pub fn new(runtime: RuntimeDir) -> Arc<Self> {
+        let endpoint = runtime.socket().display().to_string();
+        Arc::new(Daemon {
+            runtime,
+            projects: Projects::new(endpoint),
+            tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
+            closing: CancellationToken::new(),
+            started: Instant::now(),
+            connections: AtomicUsize::new(0),
+            calls: AtomicUsize::new(0),
+            last_call: AtomicI64::new(Timestamp::now().micros()),
+        })
+    }
+
+    /// Counts a call until the guard is dropped.
+    ///
+    /// # Errors
+    /// `DENIED_DRAINING` once the daemon is on its way out.
+    pub fn begin_call(self: &Arc<Self>) -> Result<CallGuard, Denial> {
+        self.calls.fetch_add(1, Ordering::AcqRel);
+        let guard = CallGuard(self.clone());
+        if self.draining.is_cancelled() {
+            return Err(Denial::new(Code::Draining).message("this daemon is about to end"));
+        }
+        Ok(guard)
+    }
+
+    /// Calls under way.
+    pub fn calls(&self) -> usize {
+        self.calls.load(Ordering::Acquire)
+    }
+
+    /// Counts a connection until the guard is dropped.
+    pub fn begin_connection(self: &Arc<Self>) -> ConnectionGuard {
+        self.connections.fetch_add(1, Ordering::AcqRel);
+        ConnectionGuard(self.clone())
+    }
+
+    /// Open connections.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Acquire)
+    }
+
+    /// Seconds since the last call ended.
+    pub fn idle_seconds(&self) -> u64 {
+        let idle = Timestamp::now().micros() - self.last_call.load(Ordering::Relaxed);
+        u64::try_from(idle / 1_000_000).unwrap_or(0)
+    }
+
+    /// The reply to `status`.
+    pub fn status(&self) -> DaemonStatus {
+        DaemonStatus {
+            version: kaizen_proto::VERSION.into(),
+            protocol: PROTOCOL,
+            pid: std::process::id(),
+            uptime_s: self.started.elapsed().as_secs(),
+            endpoint: self.runtime.socket().display().to_string(),
+            connections: self.connections(),
+            draining: self.draining.is_cancelled(),
+            projects: self.projects.status(),
+        }
+    }
+}
+
+/// One call under way.
+pub struct CallGuard(Arc<Daemon>);
+
+impl Drop for CallGuard {
+    fn drop(&mut self) {
+        self.0.last_call.store(Timestamp::now().micros(), Ordering::Relaxed);
+        self.0.calls.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// One open connection.
+pub struct ConnectionGuard(Arc<Daemon>);
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::AcqRel);
+    }
+}

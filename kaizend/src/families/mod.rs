@@ -1,0 +1,25 @@
+//! The handlers of each family: rules and SQL. A family knows neither sockets nor drivers.
+
+pub mod artifact;
+pub mod core;
+pub mod gotcha;
+pub mod learning;
+pub mod policy;
+pub mod quality;
+pub mod record;
+pub mod report;
+pub mod work;
+
+use crate::registry::Registry;
+
+/// Registers the handlers of all families.
+pub fn register(registry: &mut Registry) {
+    core::register(registry);
+    work::register(registry);
+    gotcha::register(registry);
+    learning::register(registry);
+    quality::register(registry);
+    report::register(registry);
+    artifact::register(registry);
+    policy::register(registry);
+}

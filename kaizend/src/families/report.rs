@@ -1,0 +1,160 @@
+//! Reports (R): the digest that a session starts from.
+
+mod budget;
+
+use kaizen_proto::denial::Denial;
+use kaizen_proto::families::report::{Digest, DigestCounts, DigestWanted, SessionDigest};
+use kaizen_proto::operation::Status;
+use kaizen_proto::time::Timestamp;
+
+use super::record::page_limit;
+use crate::plane::counters::{self, DEFINITIONS, hour};
+use crate::plane::{Cell, ReadTx, value};
+use crate::registry::{Context, ReadOperation, Registry};
+
+/// Records in each list when the caller does not say how many.
+const DEFAULT_LIMIT: i64 = 5;
+/// Records in each list at most: the reply is small whatever is asked for.
+const MAX_LIMIT: i64 = 200;
+/// Policies that are read for the digest.
+const POLICIES: i64 = 20;
+/// Days of the recent counts.
+const RECENT_DAYS: i64 = 7;
+
+/// The rank of a priority, as `idx_private_policy_status` has it.
+pub const RANK: &str = "(CASE lower(trim(priority)) WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'low' THEN 3 ELSE 2 END)";
+
+/// Registers the handlers.
+pub fn register(registry: &mut Registry) {
+    registry.read::<SessionDigest>();
+}
+
+impl ReadOperation for SessionDigest {
+    async fn run(_context: &Context, tx: &mut ReadTx, params: DigestWanted) -> Result<Digest, Denial> {
+        let limit = page_limit(params.limit, DEFAULT_LIMIT);
+        let limit = if limit < 0 { MAX_LIMIT } else { limit.min(MAX_LIMIT) };
+        let since = since(tx, params.since).await?;
+        let mut digest = Digest {
+            status: Status::Ok,
+            message: "Session digest: the state of this project as recorded.".into(),
+            policies: Vec::new(),
+            active_gotchas: Vec::new(),
+            blocking_verifications: Vec::new(),
+            recent_learned: Vec::new(),
+            active_tasks: Vec::new(),
+            counts: counts(tx, params.include_test).await?,
+            omitted: Default::default(),
+            seq: 0,
+            required_action: "Work within the policies; load R0 after compaction, and K0 --query finds an operation."
+                .into(),
+        };
+        let window = [Cell::Integer(limit), Cell::Text(&since), Cell::from(params.include_test)];
+        let policies = format!(
+            "SELECT id, priority, \"trigger\", title, summary, body FROM private_policy \
+             WHERE status = 'active' AND updated_at > $2 AND is_test <= $3 ORDER BY {RANK}, created_at DESC, id DESC LIMIT $1"
+        );
+        let mut policy_window = window;
+        policy_window[0] = Cell::Integer(POLICIES);
+        digest.policies = value::decode_all(tx.query(&policies, &policy_window).await?)?;
+        digest.active_gotchas = value::decode_all(
+            tx.query(
+                "SELECT id, title, summary, created_at FROM gotcha WHERE status = 'active' AND updated_at > $2 \
+                 AND is_test <= $3 ORDER BY created_at DESC, id DESC LIMIT $1",
+                &window,
+            )
+            .await?,
+        )?;
+        digest.blocking_verifications = value::decode_all(
+            tx.query(
+                "SELECT v.id, v.task_id, v.conclusion, v.severity, v.actionability, v.summary, v.created_at \
+                 FROM open_blockers b JOIN verification_events v ON v.id = b.verification_id \
+                 WHERE b.created_at > $2 AND v.is_test <= $3 ORDER BY b.created_at DESC, b.verification_id DESC LIMIT $1",
+                &window,
+            )
+            .await?,
+        )?;
+        digest.recent_learned = value::decode_all(
+            tx.query(
+                "SELECT id, title, summary, created_at FROM learned WHERE updated_at > $2 AND is_test <= $3 \
+                 ORDER BY created_at DESC, id DESC LIMIT $1",
+                &window,
+            )
+            .await?,
+        )?;
+        digest.active_tasks = value::decode_all(
+            tx.query(
+                "SELECT id, title, status, summary, updated_at FROM tasks WHERE status = 'active' AND updated_at > $2 \
+                 AND is_test <= $3 ORDER BY updated_at DESC, id DESC LIMIT $1",
+                &window,
+            )
+            .await?,
+        )?;
+        digest.seq = tx.query_row("SELECT seq FROM plane_head", &[]).await?.map_or(0, |row| row.integer("seq"));
+        budget::fit(&mut digest);
+        Ok(digest)
+    }
+}
+
+/// The time of a journal entry, after which changes are wanted; before all times when none is named.
+async fn since(tx: &mut ReadTx, seq: Option<i64>) -> Result<String, Denial> {
+    let Some(seq) = seq else { return Ok(String::new()) };
+    let sql = "SELECT at FROM journal WHERE seq <= $1 ORDER BY seq DESC LIMIT 1";
+    Ok(tx.query_row(sql, &[Cell::Integer(seq)]).await?.map_or_else(String::new, |row| row.text("at").to_owned()))
+}
+
+async fn counts(tx: &mut ReadTx, include_test: bool) -> Result<DigestCounts, Denial> {
+    let cutoff = Timestamp::now().minus_days(RECENT_DAYS);
+    let mut counts = DigestCounts {
+        policies_active: 0,
+        gotchas_active: 0,
+        blocking_verifications: 0,
+        learned_total: 0,
+        tasks_active: 0,
+        active_tasks_without_ledger: 0,
+        ledger_events_last_7d: 0,
+        verifications_last_7d: 0,
+    };
+    // Whole hours come from the counters; the hour that the cut-off lies in is counted row by row.
+    let rows = if include_test {
+        let each: Vec<String> = DEFINITIONS
+            .iter()
+            .map(|(name, sql)| {
+                let sql = sql.replace("AND is_test = 0", "").replace("WHERE is_test = 0", "");
+                format!("SELECT '{name}' AS name, bucket, value FROM ({sql})")
+            })
+            .collect();
+        let sql = format!(
+            "SELECT name, sum(value) AS value FROM ({}) WHERE bucket = 0 OR bucket > $1 GROUP BY name",
+            each.join(" UNION ALL ")
+        );
+        tx.query(&sql, &[Cell::Integer(hour(cutoff))]).await?
+    } else {
+        let sql = "SELECT name, sum(value) AS value FROM counters WHERE bucket = 0 OR bucket > $1 GROUP BY name";
+        tx.query(sql, &[Cell::Integer(hour(cutoff))]).await?
+    };
+    for row in &rows {
+        let place = match row.text("name") {
+            counters::POLICIES_ACTIVE => &mut counts.policies_active,
+            counters::GOTCHAS_ACTIVE => &mut counts.gotchas_active,
+            counters::LEARNED_TOTAL => &mut counts.learned_total,
+            counters::TASKS_ACTIVE => &mut counts.tasks_active,
+            counters::TASKS_WITHOUT_LEDGER => &mut counts.active_tasks_without_ledger,
+            counters::LEDGER_EVENTS => &mut counts.ledger_events_last_7d,
+            counters::VERIFICATIONS => &mut counts.verifications_last_7d,
+            _ => continue,
+        };
+        *place = row.integer("value");
+    }
+    let end = Timestamp::from_micros((hour(cutoff) + 1) * 3_600_000_000).to_string();
+    let cutoff = cutoff.to_string();
+    let edge = [Cell::Text(&cutoff), Cell::Text(&end), Cell::from(include_test)];
+    let sql = "SELECT (SELECT count(*) FROM ledger_events WHERE created_at >= $1 AND created_at < $2 AND is_test <= $3) AS ledger, \
+               (SELECT count(*) FROM verification_events WHERE created_at >= $1 AND created_at < $2 AND is_test <= $3) AS verifications, \
+               (SELECT count(*) FROM open_blockers) AS blocking";
+    if let Some(row) = tx.query_row(sql, &edge).await? {
+        counts.ledger_events_last_7d += row.integer("ledger");
+        counts.verifications_last_7d += row.integer("verifications");
+        counts.blocking_verifications = row.integer("blocking");
+    }
+    Ok(counts)
+}

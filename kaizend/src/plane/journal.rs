@@ -1,0 +1,132 @@
+//! The journal chain: what each entry's hash covers, and how a row is hashed.
+//!
+//! `row_hash` is SHA-256 over the canonical JSON object of the row's columns that are not NULL, so a new column that
+//! starts as NULL leaves all hashes as they are. `chain_hash` is SHA-256 over the previous entry's `chain_hash`
+//! followed by the canonical JSON of the entry `{actor, at, operation, rows, seq, session, task_id}`.
+
+use kaizen_proto::canonical_json::{hex, sha256_hex, write_string};
+use sha2::{Digest, Sha256};
+
+use super::value::Cell;
+
+/// The `prev_hash` of the first entry.
+pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// One entry, without its place in the chain.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// When it was written.
+    pub at: &'a str,
+    /// The operation's code, or `migration`.
+    pub operation: &'a str,
+    /// The task it belongs to.
+    pub task_id: Option<&'a str>,
+    /// Who acted.
+    pub actor: Option<&'a str>,
+    /// In which session.
+    pub session: Option<&'a str>,
+    /// Canonical JSON `[[table, id, row_hash], …]`.
+    pub rows: &'a str,
+}
+
+/// The hash of an entry at `seq` that follows `prev_hash`.
+pub fn chain_hash(prev_hash: &str, seq: i64, entry: &Entry<'_>) -> String {
+    let mut text = String::with_capacity(entry.rows.len() + 320);
+    text.push_str(prev_hash);
+    text.push_str("{\"actor\":");
+    push_optional(&mut text, entry.actor);
+    text.push_str(",\"at\":");
+    write_string(&mut text, entry.at);
+    text.push_str(",\"operation\":");
+    write_string(&mut text, entry.operation);
+    text.push_str(",\"rows\":");
+    text.push_str(entry.rows);
+    text.push_str(",\"seq\":");
+    text.push_str(&seq.to_string());
+    text.push_str(",\"session\":");
+    push_optional(&mut text, entry.session);
+    text.push_str(",\"task_id\":");
+    push_optional(&mut text, entry.task_id);
+    text.push('}');
+    sha256_hex(text.as_bytes())
+}
+
+fn push_optional(text: &mut String, value: Option<&str>) {
+    match value {
+        Some(value) => write_string(text, value),
+        None => text.push_str("null"),
+    }
+}
+
+/// The hash of a row. `columns` must come sorted by name.
+pub fn row_hash<'a>(columns: impl Iterator<Item = (&'a str, Cell<'a>)>, scratch: &mut String) -> String {
+    use std::fmt::Write as _;
+    scratch.clear();
+    scratch.push('{');
+    for (name, cell) in columns {
+        if cell == Cell::Null {
+            continue;
+        }
+        if scratch.len() > 1 {
+            scratch.push(',');
+        }
+        write_string(scratch, name);
+        scratch.push(':');
+        // Writing to a string cannot fail.
+        match cell {
+            Cell::Null => {}
+            Cell::Integer(number) => drop(write!(scratch, "{number}")),
+            Cell::Real(number) => kaizen_proto::canonical_json::write(scratch, &number.into()),
+            Cell::Text(text) => write_string(scratch, text),
+            Cell::Blob(bytes) => drop(write!(scratch, "\"{}\"", hex(bytes))),
+        }
+    }
+    scratch.push('}');
+    hex(&Sha256::digest(scratch.as_bytes()))
+}
+
+/// Adds `[table, id, hash]` to the canonical JSON list of an entry's rows, which starts as `[`.
+pub fn push_row(rows: &mut String, table: &str, id: &str, hash: Option<&str>) {
+    if rows.len() > 1 {
+        rows.push(',');
+    }
+    rows.push('[');
+    write_string(rows, table);
+    rows.push(',');
+    write_string(rows, id);
+    rows.push(',');
+    push_optional(rows, hash);
+    rows.push(']');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_null_column_does_not_change_the_hash() {
+        let mut scratch = String::new();
+        let with = [("a", Cell::Text("x")), ("b", Cell::Null), ("c", Cell::Integer(1))];
+        let without = [("a", Cell::Text("x")), ("c", Cell::Integer(1))];
+        let left = row_hash(with.into_iter(), &mut scratch);
+        assert_eq!(left, row_hash(without.into_iter(), &mut scratch));
+        assert_eq!(left, sha256_hex(br#"{"a":"x","c":1}"#));
+    }
+
+    #[test]
+    fn every_part_of_an_entry_counts() {
+        let entry = Entry { at: "t", operation: "W1", task_id: None, actor: None, session: None, rows: "[]" };
+        let hash = chain_hash(GENESIS, 1, &entry);
+        let others = [
+            chain_hash(GENESIS, 2, &entry),
+            chain_hash(&hash, 1, &entry),
+            chain_hash(GENESIS, 1, &Entry { at: "u", ..entry }),
+            chain_hash(GENESIS, 1, &Entry { operation: "W2", ..entry }),
+            chain_hash(GENESIS, 1, &Entry { task_id: Some("t"), ..entry }),
+            chain_hash(GENESIS, 1, &Entry { actor: Some("t"), ..entry }),
+            chain_hash(GENESIS, 1, &Entry { session: Some("t"), ..entry }),
+            chain_hash(GENESIS, 1, &Entry { rows: "[[]]", ..entry }),
+        ];
+        assert!(others.iter().all(|other| *other != hash));
+    }
+}

@@ -1,0 +1,220 @@
+//! One project's data plane: the only place that knows SQLite.
+//!
+//! [`writer`] owns the one connection that writes, [`readers`] the ones that cannot. Families see [`WriteTx`],
+//! [`ReadTx`], [`Cell`] and [`Row`], never a driver.
+
+pub mod counters;
+pub mod fault;
+pub mod journal;
+pub mod migrate;
+pub mod open;
+pub mod readers;
+pub mod schema;
+pub mod search_index;
+pub mod tables;
+pub mod value;
+pub mod write_tx;
+pub mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+
+use kaizen_proto::denial::{Code, Denial};
+use kaizen_proto::time::Timestamp;
+use sqlx::sqlite::SqlitePool;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use readers::ReadTx;
+pub use value::{Cell, Row};
+pub use write_tx::{Caller, WriteTx};
+pub use writer::{Apply, Job, RequestKey};
+
+use writer::{Message, Writer};
+
+/// What the writer's thread and the holders of a plane share.
+pub(crate) struct Shared {
+    pub(crate) db_path: PathBuf,
+    wal_path: PathBuf,
+    queue_depth: AtomicUsize,
+    /// Writes wait for a full check, because the last one may not be on disk.
+    pub(crate) suspect: AtomicBool,
+    closed: AtomicBool,
+    /// Number of the last durable journal entry; whoever watches it learns of every batch.
+    pub(crate) seq: watch::Sender<i64>,
+}
+
+impl Shared {
+    /// Marks the plane as closed: the next call opens it anew.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn wal_bytes(&self) -> u64 {
+        std::fs::metadata(&self.wal_path).map_or(0, |metadata| metadata.len())
+    }
+}
+
+/// An open data plane.
+pub struct Plane {
+    shared: Arc<Shared>,
+    queue: mpsc::Sender<Message>,
+    readers: SqlitePool,
+    thread: std::sync::Mutex<Option<std::thread::JoinHandle<()>>>,
+    last_used: AtomicI64,
+}
+
+impl Plane {
+    /// Opens the database at `db_path`, creating it when it is absent. Blocks.
+    ///
+    /// # Errors
+    /// A denial that says what stands in the way.
+    pub fn open(db_path: &Path, endpoint: &str) -> Result<(Self, open::PlaneLock), Denial> {
+        let opened = open::open(db_path, endpoint)?;
+        let mut wal_path = db_path.as_os_str().to_owned();
+        wal_path.push("-wal");
+        let shared = Arc::new(Shared {
+            db_path: db_path.to_path_buf(),
+            wal_path: wal_path.into(),
+            queue_depth: AtomicUsize::new(0),
+            suspect: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            seq: watch::Sender::new(0),
+        });
+        let (queue, waiting) = mpsc::channel(writer::QUEUE);
+        let writer = Writer::new(opened.connection, opened.identity, shared.clone())?;
+        let thread = std::thread::Builder::new()
+            .name("kaizen-writer".into())
+            .spawn(move || writer.run(waiting))
+            .map_err(|error| fault::unexpected("start the writer", &error))?;
+        let plane = Plane {
+            readers: readers::pool(db_path),
+            shared,
+            queue,
+            thread: std::sync::Mutex::new(Some(thread)),
+            last_used: AtomicI64::new(Timestamp::now().micros()),
+        };
+        Ok((plane, opened.lock))
+    }
+
+    /// The database file.
+    pub fn db_path(&self) -> &Path {
+        &self.shared.db_path
+    }
+
+    /// Queues a write and waits for its COMMIT. Dropping the future does not take the write back.
+    ///
+    /// # Errors
+    /// What the operation denies, `DENIED_BUSY` when the queue is full.
+    pub async fn write(
+        &self,
+        operation: &'static str,
+        caller: Arc<Caller>,
+        key: Option<RequestKey>,
+        apply: Apply,
+    ) -> Result<String, Denial> {
+        self.touch();
+        let (reply, answer) = oneshot::channel();
+        let job = Job { operation, caller, key, apply, reply };
+        self.queue.try_send(Message::Job(job)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                Denial::new(Code::Busy).message(format!("{} writes are waiting already", writer::QUEUE))
+            }
+            mpsc::error::TrySendError::Closed(_) => closed(),
+        })?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Begins a snapshot.
+    ///
+    /// # Errors
+    /// What SQLite denies, `DENIED_SCHEMA_STATUS` when the schema is not ours.
+    pub async fn read(&self) -> Result<ReadTx, Denial> {
+        self.touch();
+        ReadTx::begin(&self.readers, &self.shared.db_path).await
+    }
+
+    /// Runs work on the plane as a whole on the writer's thread, between batches.
+    ///
+    /// # Errors
+    /// What the work denies.
+    pub(crate) async fn chore<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<T, Denial> + Send + 'static,
+    ) -> Result<T, Denial> {
+        self.touch();
+        let (reply, answer) = oneshot::channel();
+        let chore = Box::new(move |writer: &mut Writer| drop(reply.send(work(writer))));
+        self.queue.send(Message::Chore(chore)).await.map_err(|_| closed())?;
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Whether the plane must be opened anew, because its file was replaced or failed.
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Acquire)
+    }
+
+    /// Writes that wait.
+    pub fn queue_depth(&self) -> usize {
+        writer::QUEUE - self.queue.capacity()
+    }
+
+    /// Number of the last durable journal entry.
+    pub fn seq(&self) -> i64 {
+        *self.shared.seq.borrow()
+    }
+
+    /// Follows the number of the last durable journal entry.
+    pub fn follow(&self) -> watch::Receiver<i64> {
+        self.shared.seq.subscribe()
+    }
+
+    /// Size of the write-ahead log in bytes.
+    pub fn wal_bytes(&self) -> u64 {
+        self.shared.wal_bytes()
+    }
+
+    /// Seconds since the last call.
+    pub fn idle_seconds(&self) -> u64 {
+        let idle = Timestamp::now().micros() - self.last_used.load(Ordering::Relaxed);
+        u64::try_from(idle / 1_000_000).unwrap_or(0)
+    }
+
+    /// Gives cached memory back when nobody has called for a minute.
+    pub async fn shrink_when_idle(&self) {
+        if !(60..120).contains(&self.idle_seconds()) {
+            return;
+        }
+        let shrink = Box::new(|writer: &mut Writer| {
+            if let Err(error) = writer.connection().execute_batch("PRAGMA shrink_memory") {
+                tracing::debug!(%error, "memory not given back");
+            }
+        });
+        // A closed queue has no memory to give back.
+        let _ = self.queue.send(Message::Chore(shrink)).await;
+    }
+
+    fn touch(&self) {
+        self.last_used.store(Timestamp::now().micros(), Ordering::Relaxed);
+    }
+
+    /// Finishes what is queued, writes the log back and closes. Nobody may hold the plane any more but the caller.
+    pub async fn close(self) {
+        let Plane { shared, queue, readers, thread, .. } = self;
+        shared.close();
+        drop(queue);
+        readers.close().await;
+        let thread = thread.into_inner().unwrap_or_default();
+        if let Some(thread) = thread {
+            #[expect(clippy::disallowed_methods, reason = "awaited right here")]
+            let joined = tokio::task::spawn_blocking(move || thread.join().is_ok()).await;
+            if !matches!(joined, Ok(true)) {
+                tracing::error!("the writer's thread panicked");
+            }
+        }
+    }
+}
+
+fn closed() -> Denial {
+    Denial::new(Code::PlaneReplaced).message("the data plane was just closed")
+}

@@ -1,0 +1,209 @@
+//! Opening a database: what is checked before a byte of it is written.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use kaizen_proto::denial::{Code, Denial};
+use rusqlite::{Connection, OpenFlags};
+
+use super::{fault, migrate};
+
+/// The oldest SQLite that is used: earlier ones can lose committed data when a commit races a checkpoint.
+const OLDEST_SQLITE: i32 = 3_051_003;
+const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// Which file a path names at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// The file that `path` names now.
+    pub fn of(path: &Path) -> std::io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt as _;
+            let metadata = fs::metadata(path)?;
+            Ok(Identity { device: metadata.dev(), inode: metadata.ino() })
+        }
+        #[cfg(not(unix))]
+        {
+            use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+            let mut hasher = DefaultHasher::new();
+            fs::canonicalize(path)?.hash(&mut hasher);
+            Ok(Identity { device: 0, inode: hasher.finish() })
+        }
+    }
+}
+
+/// The lock beside a database, held as long as the plane is open. The file names its owner's endpoint, and is never
+/// deleted.
+#[derive(Debug)]
+pub struct PlaneLock {
+    _file: File,
+}
+
+/// A database that is open and has the schema of this release.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) identity: Identity,
+    pub(super) lock: PlaneLock,
+}
+
+/// Creates the directories of a plane, so that its key exists.
+pub fn make_directories(db_path: &Path) -> Result<PathBuf, Denial> {
+    let directory = db_path.parent().unwrap_or(db_path).to_path_buf();
+    fs::create_dir_all(&directory)
+        .map_err(|error| fault::from_io("create the data plane's directory", &directory, &error))?;
+    Ok(directory)
+}
+
+/// Opens, locks, checks and migrates the database at `db_path`, creating it when it is absent.
+///
+/// # Errors
+/// A denial that says what stands in the way; the file is left as it was.
+pub(super) fn open(db_path: &Path, endpoint: &str) -> Result<Opened, Denial> {
+    let directory = make_directories(db_path)?;
+    check_filesystem(&directory)?;
+    let lock = lock(&directory.join("kaizend.lock"), endpoint)?;
+    sniff(db_path)?;
+    let mut connection = writer_connection(db_path)?;
+    migrate::run(&mut connection, db_path)?;
+    let identity = Identity::of(db_path).map_err(|error| fault::from_io("look at the database", db_path, &error))?;
+    Ok(Opened { connection, identity, lock })
+}
+
+/// The connection that writes.
+pub(super) fn writer_connection(db_path: &Path) -> Result<Connection, Denial> {
+    let fail = |error: rusqlite::Error| fault::from_rusqlite("open the database", &error).with("db_path", db_path.display().to_string());
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(fault::unexpected("open the database", &format!("SQLite {} is too old", rusqlite::version())));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(db_path, flags).map_err(fail)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fail)?;
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+             PRAGMA trusted_schema = OFF; PRAGMA cache_size = -64000; PRAGMA temp_store = MEMORY; \
+             PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 10000;",
+        )
+        .map_err(fail)?;
+    connection.set_prepared_statement_cache_capacity(256);
+    Ok(connection)
+}
+
+/// Refuses what is not a database of ours before SQLite touches it.
+pub(super) fn sniff(db_path: &Path) -> Result<(), Denial> {
+    let metadata = match fs::metadata(db_path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(fault::from_io("look at the database", db_path, &error)),
+    };
+    let foreign = |reason: &str| {
+        Denial::new(Code::ForeignDatabase).with("db_path", db_path.display().to_string()).with("reason", reason)
+    };
+    if !metadata.is_file() {
+        return Err(foreign("it is not a regular file"));
+    }
+    let mut header = Vec::with_capacity(100);
+    File::open(db_path)
+        .and_then(|file| file.take(100).read_to_end(&mut header))
+        .map_err(|error| fault::from_io("read the database", db_path, &error))?;
+    if header.is_empty() {
+        return Ok(());
+    }
+    if header.len() < 100 || !header.starts_with(SQLITE_MAGIC) {
+        return Err(foreign("it is not an SQLite database"));
+    }
+    if header[18..20] == [0xff, 0xff] {
+        return Err(foreign("the Python harness wrote it in its own journal mode, which SQLite cannot read"));
+    }
+    Ok(())
+}
+
+fn lock(path: &Path, endpoint: &str) -> Result<PlaneLock, Denial> {
+    let mut file = File::options()
+        .create(true)
+        .read(true)
+        .write(true)
+        .truncate(false)
+        .open(path)
+        .map_err(|error| fault::from_io("open the lock beside the database", path, &error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            let _ = file.take(4096).read_to_string(&mut owner);
+            let owner: serde_json::Value = serde_json::from_str(&owner).unwrap_or_default();
+            return Err(Denial::new(Code::Owned)
+                .with("pid", owner["pid"].clone())
+                .with("endpoint", owner["endpoint"].clone())
+                .message("another kaizend has this data plane open"));
+        }
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(%error, path = %path.display(), "locks do not work");
+            return Err(filesystem(path, &format!("files cannot be locked there: {error}")));
+        }
+    }
+    // For people and for clients of another daemon; the lock alone decides.
+    let owner = serde_json::json!({"pid": std::process::id(), "endpoint": endpoint}).to_string();
+    file.set_len(0)
+        .and_then(|()| file.write_all(owner.as_bytes()))
+        .map_err(|error| fault::from_io("write the lock beside the database", path, &error))?;
+    Ok(PlaneLock { _file: file })
+}
+
+fn filesystem(path: &Path, reason: &str) -> Denial {
+    Denial::new(Code::Filesystem).with("path", path.display().to_string()).with("reason", reason)
+}
+
+#[cfg(target_os = "linux")]
+fn check_filesystem(directory: &Path) -> Result<(), Denial> {
+    use std::os::unix::fs::MetadataExt as _;
+    let device = fs::metadata(directory)
+        .map_err(|error| fault::from_io("look at the data plane's directory", directory, &error))?
+        .dev();
+    let Ok(mounts) = fs::read_to_string("/proc/self/mountinfo") else { return Ok(()) };
+    match network_filesystem(&mounts, (rustix::fs::major(device), rustix::fs::minor(device))) {
+        Some(kind) => Err(filesystem(directory, &format!("{kind} has no shared memory for the write-ahead log"))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn check_filesystem(_directory: &Path) -> Result<(), Denial> {
+    Ok(())
+}
+
+/// The type of the mounted file system with this device number, when it is a network or foreign one.
+/// `mounts` has the form of proc(5)'s mountinfo: the third field is major:minor, the type follows the lone `-`.
+#[cfg(any(target_os = "linux", test))]
+fn network_filesystem(mounts: &str, device: (u32, u32)) -> Option<&str> {
+    const FOREIGN: &[&str] =
+        &["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "ncpfs", "glusterfs", "fuse.glusterfs"];
+    let wanted = format!("{}:{}", device.0, device.1);
+    let line = mounts.lines().find(|line| line.split(' ').nth(2) == Some(&wanted))?;
+    let kind = line.split(" - ").nth(1)?.split(' ').next()?;
+    FOREIGN.contains(&kind).then_some(kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_filesystems_are_told_by_their_mount() {
+        let mounts = "22 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n\
+                      40 22 0:45 / /mnt/share rw,relatime shared:3 - nfs4 host:/export rw\n\
+                      41 22 0:46 / /mnt/host rw - 9p share rw\n";
+        assert_eq!(network_filesystem(mounts, (254, 0)), None);
+        assert_eq!(network_filesystem(mounts, (0, 45)), Some("nfs4"));
+        assert_eq!(network_filesystem(mounts, (0, 46)), Some("9p"));
+        assert_eq!(network_filesystem(mounts, (9, 9)), None);
+    }
+}

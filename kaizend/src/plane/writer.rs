@@ -1,0 +1,509 @@
+//! The writer: one OS thread per data plane that owns the only connection that writes.
+//!
+//! It takes what waits, up to [`BATCH`] jobs, as one transaction: a savepoint for each job, then the derived rows,
+//! then one COMMIT, and only then the replies. A job that fails rolls back alone.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use kaizen_proto::canonical_json::sha256_hex;
+use kaizen_proto::denial::{Code, Denial};
+use kaizen_proto::time::Timestamp;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::open::{self, Identity};
+use super::schema::{self, Verdict};
+use super::tables::{self, Tables};
+use super::value::Cell;
+use super::write_tx::{Caller, WriteTx, execute, query};
+use super::{Shared, counters, fault, journal, search_index};
+
+/// Jobs in one transaction at most. There is no timer: a busy queue makes large batches, an idle one small ones.
+const BATCH: usize = 512;
+/// Jobs that may wait before callers are told to come back.
+pub(super) const QUEUE: usize = 4096;
+/// A write-ahead log of this size is written back as soon as the queue is empty.
+const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
+/// How long replies are kept for calls that are sent again, in days.
+const REQUESTS_KEPT_DAYS: i64 = 1;
+
+/// The work of one operation: writes rows and returns the reply as the text of a JSON object. It may be run again.
+pub type Apply = Box<dyn FnMut(&mut WriteTx<'_>) -> Result<String, Denial> + Send>;
+
+/// The idempotency key of a call and the hash of its parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestKey {
+    /// The key that the client chose.
+    pub key: String,
+    /// SHA-256 over operation and parameters.
+    pub params_hash: String,
+}
+
+/// One operation that waits to be written.
+pub struct Job {
+    /// The operation's code.
+    pub operation: &'static str,
+    /// Who calls.
+    pub caller: Arc<Caller>,
+    /// Makes a repeated call harmless.
+    pub key: Option<RequestKey>,
+    /// The work.
+    pub apply: Apply,
+    /// Where the reply goes, after COMMIT.
+    pub reply: oneshot::Sender<Result<String, Denial>>,
+}
+
+/// Work on the plane as a whole, between batches.
+pub(super) type Chore = Box<dyn FnOnce(&mut Writer) + Send>;
+
+pub(super) enum Message {
+    Job(Job),
+    Chore(Chore),
+}
+
+/// The state of the writer's thread.
+pub(crate) struct Writer {
+    connection: Connection,
+    tables: Tables,
+    db_path: PathBuf,
+    identity: Identity,
+    shared: Arc<Shared>,
+    seq: i64,
+    chain_hash: String,
+    last_at: Timestamp,
+    deltas: counters::Deltas,
+    indexed: Vec<search_index::Change>,
+    trimmed_at: Timestamp,
+}
+
+type Outcome = Result<String, Denial>;
+
+enum Lost {
+    /// The transaction is gone, nothing of it is stored.
+    RolledBack(Denial),
+    /// COMMIT itself failed: the plane must be opened again to learn what is stored.
+    Unknown(Denial),
+}
+
+impl Writer {
+    /// Takes over a connection that [`open::open`] made and migrated.
+    pub(super) fn new(connection: Connection, identity: Identity, shared: Arc<Shared>) -> Result<Self, Denial> {
+        let tables = tables::read(&connection).map_err(|error| fault::from_rusqlite("read the schema", &error))?;
+        let mut writer = Writer {
+            connection,
+            tables,
+            db_path: shared.db_path.clone(),
+            identity,
+            shared,
+            seq: 0,
+            chain_hash: String::new(),
+            last_at: Timestamp::from_micros(0),
+            deltas: HashMap::new(),
+            indexed: Vec::new(),
+            trimmed_at: Timestamp::from_micros(0),
+        };
+        writer.read_head()?;
+        Ok(writer)
+    }
+
+    /// Runs until every sender is gone, then writes the log back.
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Message>) {
+        let mut jobs = Vec::with_capacity(BATCH);
+        while let Some(message) = queue.blocking_recv() {
+            let mut next = Some(message);
+            let mut chore = None;
+            while let Some(message) = next.take() {
+                match message {
+                    Message::Job(job) => jobs.push(job),
+                    Message::Chore(waiting) => {
+                        chore = Some(waiting);
+                        break;
+                    }
+                }
+                if jobs.len() < BATCH {
+                    next = queue.try_recv().ok();
+                }
+            }
+            if !jobs.is_empty() {
+                self.batch(&mut jobs);
+            }
+            if let Some(chore) = chore {
+                chore(&mut self);
+            }
+            self.shared.queue_depth.store(queue.len(), Ordering::Relaxed);
+            if queue.is_empty() {
+                self.rest();
+            }
+        }
+        if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA optimize;") {
+            tracing::warn!(%error, "could not write the log back on closing");
+        }
+    }
+
+    /// The connection, for chores.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The tables, for chores.
+    pub(crate) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// What all holders of the plane share.
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    fn batch(&mut self, jobs: &mut Vec<Job>) {
+        if let Err(denial) = self.ready() {
+            return refuse(jobs, &denial);
+        }
+        match self.transaction(jobs) {
+            Ok(outcomes) => self.answer(jobs, outcomes),
+            Err(Lost::RolledBack(denial)) if jobs.len() == 1 => refuse(jobs, &denial),
+            Err(Lost::RolledBack(_)) => {
+                // One of them took the whole transaction down (a full disk, say); alone, the others may still fit.
+                for job in jobs.drain(..) {
+                    let mut alone = vec![job];
+                    match self.transaction(&mut alone) {
+                        Ok(outcomes) => self.answer(&mut alone, outcomes),
+                        Err(Lost::RolledBack(denial)) => refuse(&mut alone, &denial),
+                        Err(Lost::Unknown(denial)) => self.recover(&mut alone, Vec::new(), &denial),
+                    }
+                }
+            }
+            Err(Lost::Unknown(denial)) => self.recover(jobs, Vec::new(), &denial),
+        }
+    }
+
+    /// Whether the plane takes writes now.
+    fn ready(&mut self) -> Result<(), Denial> {
+        if self.shared.suspect.load(Ordering::Acquire) {
+            return Err(Denial::new(Code::PlaneSuspect).message("the last write could not be made durable"));
+        }
+        if Identity::of(&self.db_path).ok().as_ref() != Some(&self.identity) {
+            self.shared.close();
+            return Err(Denial::new(Code::PlaneReplaced)
+                .with("db_path", self.db_path.display().to_string())
+                .message("the database file was replaced or deleted while it was open"));
+        }
+        match schema::verdict(&self.connection) {
+            Ok(Verdict::Good) => Ok(()),
+            Ok(Verdict::Drifted { stored }) => Err(schema::drift(&self.db_path, stored.as_deref())),
+            Ok(Verdict::Wrong { reason }) => Err(schema::status(&self.db_path, &reason)),
+            Err(error) => Err(fault::from_rusqlite("read the schema version", &error)),
+        }
+    }
+
+    fn transaction(&mut self, jobs: &mut [Job]) -> Result<Vec<Outcome>, Lost> {
+        let lost = |doing: &str, error: &rusqlite::Error| Lost::RolledBack(fault::from_rusqlite(doing, error));
+        execute(&self.connection, "BEGIN IMMEDIATE", &[]).map_err(|error| lost("begin a transaction", &error))?;
+        let (seq, chain_hash) = (self.seq, self.chain_hash.clone());
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        for job in jobs.iter_mut() {
+            outcomes.push(self.job(job));
+            if self.connection.is_autocommit() {
+                self.forget(seq, chain_hash);
+                let denial = outcomes.pop().and_then(Result::err);
+                return Err(Lost::RolledBack(denial.unwrap_or_else(|| Denial::new(Code::StorageError))));
+            }
+        }
+        if self.seq == seq {
+            // Nothing was written: refusals and repeated calls only.
+            execute(&self.connection, "ROLLBACK", &[]).map_err(|error| lost("end a transaction", &error))?;
+            return Ok(outcomes);
+        }
+        if let Err(error) = self.finish() {
+            let denial = fault::from_rusqlite("finish a transaction", &error);
+            self.forget(seq, chain_hash);
+            if !self.connection.is_autocommit()
+                && let Err(error) = execute(&self.connection, "ROLLBACK", &[])
+            {
+                tracing::error!(%error, "could not roll back");
+                return Err(Lost::Unknown(denial));
+            }
+            return Err(Lost::RolledBack(denial));
+        }
+        if let Err(error) = execute(&self.connection, "COMMIT", &[]) {
+            let denial = fault::from_rusqlite("commit", &error);
+            let jobs_end = (self.seq, self.chain_hash.clone());
+            self.forget(seq, chain_hash);
+            return self.after_failed_commit(outcomes, jobs_end, &error, denial);
+        }
+        self.shared.seq.send_replace(self.seq);
+        Ok(outcomes)
+    }
+
+    /// The head and the derived rows, once per batch, inside its transaction.
+    fn finish(&mut self) -> rusqlite::Result<()> {
+        execute(
+            &self.connection,
+            "UPDATE plane_head SET seq = $1, chain_hash = $2",
+            &[Cell::Integer(self.seq), Cell::Text(&self.chain_hash)],
+        )?;
+        counters::flush(&self.connection, &mut self.deltas)?;
+        search_index::flush(&self.connection, &mut self.indexed)
+    }
+
+    fn forget(&mut self, seq: i64, chain_hash: String) {
+        self.seq = seq;
+        self.chain_hash = chain_hash;
+        self.deltas.clear();
+        self.indexed.clear();
+    }
+
+    /// A COMMIT that failed may still have reached the disk. Only a fresh look at the head can tell.
+    fn after_failed_commit(
+        &mut self,
+        outcomes: Vec<Outcome>,
+        (seq, chain_hash): (i64, String),
+        error: &rusqlite::Error,
+        denial: Denial,
+    ) -> Result<Vec<Outcome>, Lost> {
+        tracing::error!(%error, "COMMIT failed; the database is opened again");
+        let sync_failed = matches!(error, rusqlite::Error::SqliteFailure(failure, _)
+            if matches!(failure.extended_code, rusqlite::ffi::SQLITE_IOERR_FSYNC | rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC));
+        if let Err(again) = self.reopen() {
+            tracing::error!(denial = %again, "the database cannot be opened again");
+            self.shared.close();
+            return Err(Lost::Unknown(denial));
+        }
+        if sync_failed {
+            // What the kernel could not write it may have dropped; only a full check can say what is there.
+            self.shared.suspect.store(true, Ordering::Release);
+            return Err(Lost::Unknown(denial));
+        }
+        if (self.seq, &self.chain_hash) == (seq, &chain_hash) {
+            self.shared.seq.send_replace(self.seq);
+            return Ok(outcomes);
+        }
+        Err(Lost::RolledBack(denial))
+    }
+
+    fn recover(&mut self, jobs: &mut Vec<Job>, outcomes: Vec<Outcome>, denial: &Denial) {
+        debug_assert!(outcomes.is_empty(), "an unknown end has no outcomes");
+        refuse(jobs, denial);
+        if !self.connection.is_autocommit() {
+            // The connection is stuck in a transaction that it cannot end.
+            if let Err(again) = self.reopen() {
+                tracing::error!(denial = %again, "the database cannot be opened again");
+                self.shared.close();
+            }
+        }
+    }
+
+    fn reopen(&mut self) -> Result<(), Denial> {
+        let connection = open::writer_connection(&self.db_path)?;
+        self.connection = connection;
+        self.read_head()
+    }
+
+    fn read_head(&mut self) -> Result<(), Denial> {
+        let fail = |error: rusqlite::Error| fault::from_rusqlite("read the journal's head", &error);
+        let head = query(&self.connection, "SELECT seq, chain_hash FROM plane_head", &[]).map_err(fail)?;
+        let Some(head) = head.first() else {
+            return Err(schema::status(&self.db_path, "the journal has no head"));
+        };
+        self.seq = head.integer("seq");
+        head.text("chain_hash").clone_into(&mut self.chain_hash);
+        let last = query(&self.connection, "SELECT at FROM journal ORDER BY seq DESC LIMIT 1", &[]).map_err(fail)?;
+        if let Some(at) = last.first().and_then(|row| Timestamp::parse(row.text("at"))) {
+            self.last_at = at;
+        }
+        self.shared.seq.send_replace(self.seq);
+        Ok(())
+    }
+
+    fn job(&mut self, job: &mut Job) -> Outcome {
+        if let Some(key) = &job.key
+            && let Some(known) = self.known_reply(key)?
+        {
+            return known;
+        }
+        let storage = |error: rusqlite::Error| fault::from_rusqlite("open a savepoint", &error);
+        execute(&self.connection, "SAVEPOINT job", &[]).map_err(storage)?;
+        // The clock may step back; the times of a plane never do.
+        let at = Timestamp::now().later_of(Timestamp::from_micros(self.last_at.micros() + 1));
+        let mut tx = WriteTx::new(&self.connection, &self.tables, at.to_string());
+        let applied = catch_unwind(AssertUnwindSafe(|| (job.apply)(&mut tx))).unwrap_or_else(|panic| {
+            let cause = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let cause = cause.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            Err(fault::unexpected("carry out the operation", &format!("{} panicked: {cause}", job.operation)))
+        });
+        let sealed = match applied {
+            Ok(reply) => {
+                let part = Part {
+                    rows: std::mem::take(&mut tx.rows),
+                    task_id: tx.task_id.take(),
+                    warnings: std::mem::take(&mut tx.warnings),
+                };
+                let (deltas, indexed) = (std::mem::take(&mut tx.deltas), std::mem::take(&mut tx.indexed));
+                drop(tx);
+                self.seal(job, part, &at.to_string(), reply).map(|sealed| (sealed, deltas, indexed))
+            }
+            Err(denial) => Err(denial),
+        };
+        match sealed {
+            Ok((sealed, deltas, indexed)) => {
+                execute(&self.connection, "RELEASE job", &[]).map_err(storage)?;
+                self.seq = sealed.seq;
+                self.chain_hash = sealed.chain_hash;
+                self.last_at = at;
+                for (count, delta) in deltas {
+                    *self.deltas.entry(count).or_insert(0) += delta;
+                }
+                self.indexed.extend(indexed);
+                Ok(sealed.reply)
+            }
+            Err(denial) => {
+                if !self.connection.is_autocommit() {
+                    execute(&self.connection, "ROLLBACK TO job", &[]).map_err(storage)?;
+                    execute(&self.connection, "RELEASE job", &[]).map_err(storage)?;
+                }
+                Err(denial)
+            }
+        }
+    }
+
+    fn known_reply(&self, key: &RequestKey) -> Result<Option<Outcome>, Denial> {
+        let sql = "SELECT params_hash, reply FROM requests WHERE key = $1";
+        let known = query(&self.connection, sql, &[Cell::Text(&key.key)])
+            .map_err(|error| fault::from_rusqlite("look up the idempotency key", &error))?;
+        Ok(known.first().map(|row| {
+            if row.text("params_hash") == key.params_hash {
+                Ok(row.text("reply").to_owned())
+            } else {
+                Err(Denial::new(Code::KeyReused)
+                    .with("key", key.key.as_str())
+                    .message("this idempotency key was used for another call"))
+            }
+        }))
+    }
+
+    /// Writes the journal entry and remembers the reply, inside the job's savepoint.
+    fn seal(&self, job: &Job, part: Part, at: &str, mut reply: String) -> Result<Sealed, Denial> {
+        let fail = |error: rusqlite::Error| fault::from_rusqlite("write the journal", &error);
+        let seq = self.seq + 1;
+        let mut rows = part.rows;
+        rows.push(']');
+        let entry = journal::Entry {
+            at,
+            operation: job.operation,
+            task_id: part.task_id.as_deref(),
+            actor: job.caller.actor.as_deref(),
+            session: job.caller.session.as_deref(),
+            rows: &rows,
+        };
+        let chain_hash = journal::chain_hash(&self.chain_hash, seq, &entry);
+        append(&self.connection, seq, &self.chain_hash, &chain_hash, &entry).map_err(fail)?;
+        finish_reply(&mut reply, seq, &chain_hash, &part.warnings);
+        if let Some(key) = &job.key {
+            execute(
+                &self.connection,
+                "INSERT INTO requests (key, params_hash, seq, reply, at) VALUES ($1, $2, $3, $4, $5)",
+                &[
+                    Cell::Text(&key.key),
+                    Cell::Text(&key.params_hash),
+                    Cell::Integer(seq),
+                    Cell::Text(&reply),
+                    Cell::Text(at),
+                ],
+            )
+            .map_err(fail)?;
+        }
+        Ok(Sealed { reply, seq, chain_hash })
+    }
+
+    fn answer(&mut self, jobs: &mut Vec<Job>, outcomes: Vec<Outcome>) {
+        for (job, outcome) in jobs.drain(..).zip(outcomes) {
+            // A caller that has gone away does not want the reply.
+            let _ = job.reply.send(outcome);
+        }
+    }
+
+    /// What is done while nobody waits.
+    fn rest(&mut self) {
+        let wal = self.shared.wal_bytes();
+        if wal > CHECKPOINT_BYTES
+            && let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)")
+        {
+            tracing::warn!(%error, "could not write the log back");
+        }
+        let now = Timestamp::now();
+        if now.micros() - self.trimmed_at.micros() > 3_600_000_000 {
+            self.trimmed_at = now;
+            let old = now.minus_days(REQUESTS_KEPT_DAYS).to_string();
+            if let Err(error) = execute(&self.connection, "DELETE FROM requests WHERE at < $1", &[Cell::Text(&old)]) {
+                tracing::warn!(%error, "could not trim the replies that are kept");
+            }
+        }
+    }
+}
+
+struct Part {
+    rows: String,
+    task_id: Option<String>,
+    warnings: Vec<String>,
+}
+
+struct Sealed {
+    reply: String,
+    seq: i64,
+    chain_hash: String,
+}
+
+/// Adds an entry to the journal. The caller moves the head.
+pub(super) fn append(
+    connection: &Connection,
+    seq: i64,
+    prev_hash: &str,
+    chain_hash: &str,
+    entry: &journal::Entry<'_>,
+) -> rusqlite::Result<()> {
+    execute(
+        connection,
+        "INSERT INTO journal (seq, at, operation, task_id, actor, session, rows, prev_hash, chain_hash) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        &[
+            Cell::Integer(seq),
+            Cell::Text(entry.at),
+            Cell::Text(entry.operation),
+            entry.task_id.into(),
+            entry.actor.into(),
+            entry.session.into(),
+            Cell::Text(entry.rows),
+            Cell::Text(prev_hash),
+            Cell::Text(chain_hash),
+        ],
+    )
+    .map(drop)
+}
+
+/// Adds the journal's number and hash, and warnings, to the text of a reply object.
+fn finish_reply(reply: &mut String, seq: i64, chain_hash: &str, warnings: &[String]) {
+    use std::fmt::Write as _;
+    debug_assert!(reply.ends_with('}'), "a reply is a JSON object");
+    reply.pop();
+    // Writing to a string cannot fail.
+    let _ = write!(reply, r#","seq":{seq},"chain_hash":"{chain_hash}""#);
+    if !warnings.is_empty() {
+        let _ = write!(reply, r#","warnings":{}"#, serde_json::json!(warnings));
+    }
+    reply.push('}');
+}
+
+fn refuse(jobs: &mut Vec<Job>, denial: &Denial) {
+    for job in jobs.drain(..) {
+        let _ = job.reply.send(Err(denial.clone()));
+    }
+}
+
+/// The hash by which a repeated call is recognised.
+pub fn params_hash(operation: &str, params: &str) -> String {
+    sha256_hex(format!("{operation}\n{params}").as_bytes())
+}

@@ -1,0 +1,184 @@
+//! The projects that are open: one data plane for each database, whatever path it was asked for by.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kaizen_proto::denial::{Code, Denial};
+use kaizen_proto::hello::{ProjectStatus, RootSource};
+
+use crate::daemon::Binding;
+use crate::plane::open::{self, Identity, PlaneLock};
+use crate::plane::{Plane, fault};
+
+/// A directory by device and inode and a file name in it: the same for every path that leads there, and known before
+/// the database exists.
+type Key = (Identity, OsString);
+
+#[derive(Default)]
+struct Slot {
+    open: Option<Open>,
+}
+
+struct Open {
+    plane: Arc<Plane>,
+    root: PathBuf,
+    identity: Identity,
+    // Let go only after the plane: the lock says that nobody else may open it.
+    _lock: PlaneLock,
+}
+
+/// The open data planes of a daemon.
+pub struct Projects {
+    endpoint: String,
+    slots: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Slot>>>>,
+}
+
+impl Projects {
+    pub(crate) fn new(endpoint: String) -> Self {
+        Projects { endpoint, slots: Mutex::new(HashMap::new()) }
+    }
+
+    /// The data plane of a connection's project, opened when it is not open. Several callers wait for one opening.
+    ///
+    /// # Errors
+    /// A denial that says what stands in the way.
+    pub async fn plane(&self, binding: &Binding) -> Result<Arc<Plane>, Denial> {
+        let root = binding.root()?;
+        let db_path = &binding.db_path;
+        if binding.root_source == RootSource::Fallback && !db_path.exists() {
+            return Err(Denial::new(Code::ProjectRequired)
+                .with("directory", root.display().to_string())
+                .message("there is no project here or in any directory above"));
+        }
+        let slot = self.slot(db_path)?;
+        let mut slot = slot.lock().await;
+        if let Some(open) = &slot.open {
+            if !open.plane.is_closed() && Identity::of(db_path).ok() == Some(open.identity) {
+                return Ok(open.plane.clone());
+            }
+            // Another file, or none, stands where the database was.
+            slot.open = None;
+        }
+        let (path, endpoint) = (db_path.clone(), self.endpoint.clone());
+        #[expect(clippy::disallowed_methods, reason = "awaited right here, so a drain waits for it with the call")]
+        let opening = tokio::task::spawn_blocking(move || {
+            let (plane, lock) = Plane::open(&path, &endpoint)?;
+            let identity =
+                Identity::of(&path).map_err(|error| fault::from_io("look at the database", &path, &error))?;
+            Ok((plane, lock, identity))
+        });
+        let (plane, lock, identity) =
+            opening.await.unwrap_or_else(|error| Err(fault::unexpected("open the data plane", &error)))?;
+        let plane = Arc::new(plane);
+        tracing::info!(root = %root.display(), "project opened");
+        slot.open = Some(Open { plane: plane.clone(), root: root.clone(), identity, _lock: lock });
+        Ok(plane)
+    }
+
+    fn slot(&self, db_path: &Path) -> Result<Arc<tokio::sync::Mutex<Slot>>, Denial> {
+        let directory = db_path.parent().unwrap_or(db_path);
+        let identity = match Identity::of(directory) {
+            Ok(identity) => identity,
+            Err(_) => {
+                open::make_directories(db_path)?;
+                Identity::of(directory).map_err(|error| {
+                    fault::from_io("look at the data plane's directory", directory, &error)
+                })?
+            }
+        };
+        let key = (identity, db_path.file_name().unwrap_or_default().to_owned());
+        Ok(self.lock().entry(key).or_default().clone())
+    }
+
+    /// Closes the plane of a connection's project when it is open. Says whether it was.
+    pub async fn close(&self, binding: &Binding) -> bool {
+        let Ok(identity) = Identity::of(binding.db_path.parent().unwrap_or(&binding.db_path)) else { return false };
+        let key = (identity, binding.db_path.file_name().unwrap_or_default().to_owned());
+        let Some(slot) = self.lock().get(&key).cloned() else { return false };
+        close_slot(&slot).await
+    }
+
+    /// Closes all planes.
+    pub async fn close_all(&self) {
+        let slots: Vec<_> = self.lock().drain().map(|(_, slot)| slot).collect();
+        for slot in slots {
+            close_slot(&slot).await;
+        }
+    }
+
+    /// Closes the planes that nobody has used for a while, and gives memory back in the others.
+    pub async fn close_idle(&self, seconds: u64) {
+        let slots: Vec<_> = self.lock().iter().map(|(key, slot)| (key.clone(), slot.clone())).collect();
+        for (key, slot) in slots {
+            let idle = match slot.try_lock() {
+                Ok(slot) => slot.open.as_ref().map(|open| (open.plane.idle_seconds(), open.plane.clone())),
+                Err(_) => continue,
+            };
+            match idle {
+                Some((idle, plane)) if idle >= seconds || plane.is_closed() => {
+                    drop(plane);
+                    close_slot(&slot).await;
+                }
+                Some((_, plane)) => plane.shrink_when_idle().await,
+                None => {
+                    // Nobody else can hold an empty slot while the map is locked and the count is two: map and us.
+                    let mut slots = self.lock();
+                    if Arc::strong_count(&slot) == 2 {
+                        slots.remove(&key);
+                    }
+                }
+            }
+        }
+    }
+
+    /// How many planes are open.
+    pub fn count(&self) -> usize {
+        self.status().len()
+    }
+
+    /// The open planes, for `status`. One that is being opened or closed just now is left out.
+    pub fn status(&self) -> Vec<ProjectStatus> {
+        let slots: Vec<_> = self.lock().values().cloned().collect();
+        let mut projects: Vec<ProjectStatus> = slots
+            .iter()
+            .filter_map(|slot| {
+                let slot = slot.try_lock().ok()?;
+                let open = slot.open.as_ref()?;
+                Some(ProjectStatus {
+                    root: open.root.display().to_string(),
+                    db_path: open.plane.db_path().display().to_string(),
+                    queue_depth: open.plane.queue_depth(),
+                    seq: open.plane.seq(),
+                    wal_bytes: open.plane.wal_bytes(),
+                    idle_s: open.plane.idle_seconds(),
+                })
+            })
+            .collect();
+        projects.sort_by(|left, right| left.root.cmp(&right.root));
+        projects
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<tokio::sync::Mutex<Slot>>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn close_slot(slot: &tokio::sync::Mutex<Slot>) -> bool {
+    let mut slot = slot.lock().await;
+    let Some(open) = slot.open.take() else { return false };
+    let Open { plane, root, _lock, .. } = open;
+    // The slot is locked, so no new call can take hold of the plane; those under way end by themselves.
+    let mut plane = plane;
+    loop {
+        match Arc::try_unwrap(plane) {
+            Ok(plane) => break plane.close().await,
+            Err(shared) => plane = shared,
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    tracing::info!(root = %root.display(), "project closed");
+    true
+}

@@ -1,0 +1,242 @@
+//! Where operations meet their handlers: what every call has in common happens here, once.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jsonrpsee_core::server::{Extensions, ResponsePayload, RpcModule};
+use jsonrpsee_types::{ErrorObjectOwned, Params};
+use kaizen_proto::canonical_json;
+use kaizen_proto::denial::{Code, Denial};
+use kaizen_proto::hello::Meta;
+use kaizen_proto::operation::{Access, Operation};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::daemon::{Binding, Daemon};
+use crate::plane::{Plane, ReadTx, RequestKey, WriteTx, fault, writer};
+
+/// How long a read may take before the caller is told to come back.
+const READ_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What a handler knows about the call.
+pub struct Context {
+    /// The daemon.
+    pub daemon: Arc<Daemon>,
+    /// Who calls, for which project.
+    pub binding: Arc<Binding>,
+}
+
+impl Context {
+    /// The data plane of the call's project, opened when it is not open.
+    ///
+    /// # Errors
+    /// A denial that says what stands in the way.
+    pub async fn plane(&self) -> Result<Arc<Plane>, Denial> {
+        self.daemon.projects.plane(&self.binding).await
+    }
+}
+
+/// An operation that needs no records, or looks after the plane as a whole.
+pub trait PlainOperation: Operation {
+    /// Carries out the call.
+    fn run(
+        context: &Context,
+        params: Self::Params,
+    ) -> impl Future<Output = Result<Self::Output, Denial>> + Send;
+}
+
+/// An operation that reads one snapshot.
+pub trait ReadOperation: Operation {
+    /// Refuses what can be refused without the data plane.
+    ///
+    /// # Errors
+    /// A denial that says what is wrong with the parameters.
+    fn check(_params: &Self::Params) -> Result<(), Denial> {
+        Ok(())
+    }
+
+    /// Carries out the call.
+    fn run(
+        context: &Context,
+        tx: &mut ReadTx,
+        params: Self::Params,
+    ) -> impl Future<Output = Result<Self::Output, Denial>> + Send;
+}
+
+/// An operation that writes.
+pub trait WriteOperation: Operation {
+    /// What `prepare` hands to `apply`.
+    type Prepared: Send + 'static;
+
+    /// Checks the parameters and does all that may take time: files, hashes, the network.
+    fn prepare(
+        context: &Context,
+        params: Self::Params,
+    ) -> impl Future<Output = Result<Self::Prepared, Denial>> + Send;
+
+    /// Writes. It cannot wait, and it may be run again, so it checks again what `prepare` assumed.
+    ///
+    /// # Errors
+    /// A denial; all that was written so far is rolled back.
+    fn apply(tx: &mut WriteTx<'_>, prepared: &Self::Prepared) -> Result<Self::Output, Denial>;
+}
+
+/// The operations that have a handler, and the RPC methods that they became.
+pub struct Registry {
+    module: RpcModule<Arc<Daemon>>,
+    codes: Vec<&'static str>,
+}
+
+impl Registry {
+    /// A registry without operations.
+    pub fn new(daemon: Arc<Daemon>) -> Self {
+        Registry { module: RpcModule::new(daemon), codes: Vec::new() }
+    }
+
+    /// Registers an operation that needs no records.
+    pub fn plain<O: PlainOperation>(&mut self) -> &mut Self {
+        const { assert!(matches!(O::ACCESS, Access::Plain)) };
+        self.method::<O, _, _>(async |context, params, _key| {
+            let output = O::run(&context, params).await?;
+            to_text(&output)
+        })
+    }
+
+    /// Registers an operation that reads.
+    pub fn read<O: ReadOperation>(&mut self) -> &mut Self {
+        const { assert!(matches!(O::ACCESS, Access::Read)) };
+        self.method::<O, _, _>(async |context, params, _key| {
+            O::check(&params)?;
+            let plane = context.plane().await?;
+            let read = async {
+                let mut tx = plane.read().await?;
+                let output = O::run(&context, &mut tx, params).await?;
+                to_text(&output)
+            };
+            tokio::time::timeout(READ_DEADLINE, read)
+                .await
+                .unwrap_or_else(|_| Err(Denial::new(Code::Busy).message("the read took too long")))
+        })
+    }
+
+    /// Registers an operation that writes.
+    pub fn write<O: WriteOperation>(&mut self) -> &mut Self {
+        const { assert!(matches!(O::ACCESS, Access::Write)) };
+        self.method::<O, _, _>(async |context, params, key| {
+            let prepared = O::prepare(&context, params).await?;
+            let plane = context.plane().await?;
+            let apply = Box::new(move |tx: &mut WriteTx<'_>| to_text(&O::apply(tx, &prepared)?));
+            plane.write(O::CODE, context.binding.caller.clone(), key, apply).await
+        })
+    }
+
+    /// The codes of all operations that have a handler.
+    pub fn codes(&self) -> &[&'static str] {
+        &self.codes
+    }
+
+    /// The methods, for the transport.
+    pub fn into_methods(self) -> jsonrpsee_core::server::Methods {
+        self.module.into()
+    }
+
+    fn method<O, Handler, Reply>(&mut self, handler: Handler) -> &mut Self
+    where
+        O: Operation,
+        Handler: Fn(Context, O::Params, Option<RequestKey>) -> Reply + Clone + Send + Sync + 'static,
+        Reply: Future<Output = Result<String, Denial>> + Send,
+    {
+        let registered = self.module.register_async_method(O::METHOD, move |params, daemon, extensions| {
+            let handler = handler.clone();
+            async move {
+                let started = Instant::now();
+                let outcome = call::<O, _, _>(&handler, &params, (*daemon).clone(), &extensions).await;
+                let outcome = outcome.map_err(|denial| denial.for_operation(O::CODE));
+                log(O::CODE, started, outcome.as_ref().err());
+                respond(outcome)
+            }
+        });
+        if let Err(error) = registered {
+            // Unique methods are a rule of the contract that its own tests hold.
+            tracing::error!(%error, code = O::CODE, "method not registered");
+        }
+        self.codes.push(O::CODE);
+        self
+    }
+}
+
+async fn call<O, Handler, Reply>(
+    handler: &Handler,
+    params: &Params<'_>,
+    daemon: Arc<Daemon>,
+    extensions: &Extensions,
+) -> Result<String, Denial>
+where
+    O: Operation,
+    Handler: Fn(Context, O::Params, Option<RequestKey>) -> Reply,
+    Reply: Future<Output = Result<String, Denial>>,
+{
+    let _call = daemon.begin_call()?;
+    let binding = extensions.get::<Arc<Binding>>().cloned().unwrap_or_default();
+    let (params, key) = decode::<O::Params>(O::CODE, params.as_str().unwrap_or("{}"))?;
+    handler(Context { daemon, binding }, params, key).await
+}
+
+/// Reads the parameters of a call and what it carries under `_meta`.
+fn decode<P: DeserializeOwned>(operation: &str, text: &str) -> Result<(P, Option<RequestKey>), Denial> {
+    if !text.contains("\"_meta\"") {
+        return Ok((serde_json::from_str(text).map_err(|error| bad_params(&error))?, None));
+    }
+    let mut object: Map<String, Value> = serde_json::from_str(text).map_err(|error| bad_params(&error))?;
+    let meta = object.shift_remove("_meta").unwrap_or_default();
+    let meta: Meta = serde_json::from_value(meta).map_err(|error| bad_params(&error))?;
+    let params = Value::Object(object);
+    let key = match meta.key {
+        Some(key) if key.is_empty() || key.len() > kaizen_proto::id::MAX_LEN => {
+            return Err(Denial::usage(format!(
+                "an idempotency key has 1 to {} bytes",
+                kaizen_proto::id::MAX_LEN
+            )));
+        }
+        Some(key) => Some(RequestKey {
+            key,
+            params_hash: writer::params_hash(operation, &canonical_json::to_string(&params)),
+        }),
+        None => None,
+    };
+    Ok((serde_json::from_value(params).map_err(|error| bad_params(&error))?, key))
+}
+
+fn bad_params(error: &serde_json::Error) -> Denial {
+    Denial::usage(format!("the parameters do not fit: {error}"))
+}
+
+fn to_text<T: Serialize>(output: &T) -> Result<String, Denial> {
+    serde_json::to_string(output).map_err(|error| fault::unexpected("write the reply", &error))
+}
+
+/// The outcome of a call as JSON-RPC wants it.
+pub fn respond(outcome: Result<String, Denial>) -> ResponsePayload<'static, Box<RawValue>> {
+    match outcome.and_then(|text| {
+        RawValue::from_string(text).map_err(|error| fault::unexpected("write the reply", &error))
+    }) {
+        Ok(reply) => ResponsePayload::success(reply),
+        Err(denial) => ResponsePayload::error(error_object(&denial)),
+    }
+}
+
+/// A denial as a JSON-RPC error.
+pub fn error_object(denial: &Denial) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(denial.code.kind().rpc_code(), denial.to_string(), Some(denial.to_json()))
+}
+
+fn log(code: &str, started: Instant, denial: Option<&Denial>) {
+    let us = started.elapsed().as_micros();
+    match denial {
+        None => tracing::debug!(operation = code, us, "done"),
+        // The text of a denial can quote what the caller sent, so only its code is logged.
+        Some(denial) => tracing::info!(operation = code, us, code = denial.code.text(), "denied"),
+    }
+}

@@ -1,0 +1,69 @@
+//! Binding a connection to a project and a caller.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kaizen_proto::denial::{Code, Denial};
+use kaizen_proto::frame::MAX_FRAME;
+use kaizen_proto::hello::{Hello, PROTOCOL, Welcome};
+use kaizen_proto::limits;
+
+use super::connection::MAX_CALLS;
+use crate::care::config::Config;
+use crate::daemon::Binding;
+use crate::plane::Caller;
+
+/// Carries out `hello`.
+///
+/// # Errors
+/// `DENIED_PROTOCOL`, `DENIED_PROJECT_NOT_FOUND`, `DENIED_CONFIG`, `DENIED_USAGE` for texts that are too long.
+pub fn bind(hello: Hello) -> Result<(Binding, Welcome), Denial> {
+    if hello.protocol != PROTOCOL {
+        return Err(Denial::new(Code::Protocol)
+            .with("protocol", hello.protocol)
+            .with("expected_protocol", PROTOCOL)
+            .with("daemon_version", kaizen_proto::VERSION)
+            .message("client and daemon speak different protocols"));
+    }
+    for (field, text) in [("actor", &hello.actor), ("session", &hello.session), ("cwd", &hello.cwd)] {
+        if let Some(text) = text {
+            limits::check_bytes(field, text, 4096)?;
+        }
+    }
+    let root = hello.project_root.as_deref().map(canonical_root).transpose()?;
+    let db_path = match &root {
+        Some(root) => Config::read(root)?.db_path(root),
+        None => PathBuf::new(),
+    };
+    let welcome = Welcome {
+        protocol: PROTOCOL,
+        version: kaizen_proto::VERSION.into(),
+        pid: std::process::id(),
+        project_root: root.as_ref().map(|root| root.display().to_string()),
+        max_frame: MAX_FRAME,
+        max_calls: MAX_CALLS,
+    };
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let binding = Binding {
+        root,
+        db_path,
+        root_source: hello.root_source,
+        caller: Arc::new(Caller { actor: given(hello.actor), session: given(hello.session) }),
+        env: hello.env.into_iter().filter(|(name, value)| name.starts_with("KAIZEN_") && !value.is_empty()).collect(),
+    };
+    Ok((binding, welcome))
+}
+
+fn canonical_root(root: &str) -> Result<PathBuf, Denial> {
+    let denied = |reason: String| {
+        Denial::new(Code::ProjectNotFound).with("path", root).with("reason", reason)
+    };
+    if !Path::new(root).is_absolute() {
+        return Err(denied("the project root must be an absolute path".into()));
+    }
+    let path = std::fs::canonicalize(root).map_err(|error| denied(error.to_string()))?;
+    if !path.is_dir() {
+        return Err(denied("it is not a directory".into()));
+    }
+    Ok(path)
+}

@@ -1,0 +1,6 @@
+//! JSON-RPC 2.0 over a local socket.
+
+pub mod connection;
+pub mod hello;
+pub mod listener;
+pub mod request;

@@ -1,0 +1,108 @@
+//! One message of the wire: a request, a notification or a batch of them.
+
+use std::borrow::Cow;
+
+use jsonrpsee_types::{ErrorObjectOwned, Id};
+use kaizen_proto::denial::Denial;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::registry::error_object;
+
+/// Calls in one batch at most.
+pub const MAX_BATCH: usize = 64;
+
+/// A request, or a notification when it has no id.
+#[derive(Debug, Deserialize)]
+pub struct Request<'a> {
+    /// Always `2.0`.
+    #[serde(borrow)]
+    pub jsonrpc: Cow<'a, str>,
+    /// What the reply is matched by.
+    #[serde(borrow, default)]
+    pub id: Option<Id<'a>>,
+    /// The method.
+    #[serde(borrow)]
+    pub method: Cow<'a, str>,
+    /// The parameters, not yet read.
+    #[serde(borrow, default)]
+    pub params: Option<&'a RawValue>,
+}
+
+/// What a frame holds.
+#[derive(Debug)]
+pub enum Message<'a> {
+    /// One request.
+    One(&'a RawValue),
+    /// Several requests, answered together.
+    Batch(Vec<&'a RawValue>),
+}
+
+impl<'a> Message<'a> {
+    /// Reads a frame as far as telling one request from several.
+    ///
+    /// # Errors
+    /// The JSON-RPC error for broken JSON (-32700) or an unusable batch (-32600).
+    pub fn read(frame: &'a [u8]) -> Result<Self, ErrorObjectOwned> {
+        let text: &RawValue = serde_json::from_slice(frame).map_err(|error| broken(&error))?;
+        if !text.get().starts_with('[') {
+            return Ok(Message::One(text));
+        }
+        let batch: Vec<&RawValue> = serde_json::from_str(text.get()).map_err(|error| broken(&error))?;
+        match batch.len() {
+            0 => Err(invalid("a batch holds at least one request")),
+            1..=MAX_BATCH => Ok(Message::Batch(batch)),
+            more => Err(invalid(&format!("a batch holds at most {MAX_BATCH} requests, this one {more}"))),
+        }
+    }
+}
+
+impl<'a> Request<'a> {
+    /// Reads one request.
+    ///
+    /// # Errors
+    /// The JSON-RPC error -32600, with the id as far as it can be told.
+    pub fn read(text: &'a RawValue) -> Result<Self, (Id<'static>, ErrorObjectOwned)> {
+        match serde_json::from_str::<Request<'_>>(text.get()) {
+            Ok(request) if request.jsonrpc == "2.0" => Ok(request),
+            Ok(request) => Err((owned_id(request.id), invalid("jsonrpc must be \"2.0\""))),
+            Err(error) => {
+                let id = serde_json::from_str::<Value>(text.get())
+                    .ok()
+                    .and_then(|value| serde_json::from_value(value["id"].clone()).ok())
+                    .unwrap_or(Id::Null);
+                Err((id, invalid(&format!("not a request: {error}"))))
+            }
+        }
+    }
+}
+
+/// The id of a request, or null.
+pub fn owned_id(id: Option<Id<'_>>) -> Id<'static> {
+    id.map_or(Id::Null, Id::into_owned)
+}
+
+fn broken(error: &serde_json::Error) -> ErrorObjectOwned {
+    with_rpc_code(-32700, &Denial::usage(format!("the message is not JSON: {error}")))
+}
+
+fn invalid(reason: &str) -> ErrorObjectOwned {
+    with_rpc_code(-32600, &Denial::usage(reason))
+}
+
+/// A denial under one of JSON-RPC's own codes.
+pub fn with_rpc_code(code: i32, denial: &Denial) -> ErrorObjectOwned {
+    let object = error_object(denial);
+    ErrorObjectOwned::owned(code, object.message().to_owned(), object.data().map(ToOwned::to_owned))
+}
+
+/// The text of an error reply.
+pub fn error_reply(id: &Id<'_>, error: &ErrorObjectOwned) -> String {
+    json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string()
+}
+
+/// The text of a reply.
+pub fn result_reply(id: &Id<'_>, result: &Value) -> String {
+    json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string()
+}
