@@ -3,3 +3,4 @@
 pub mod backup;
 pub mod config;
 pub mod integrity;
+pub mod manifest;

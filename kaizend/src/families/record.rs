@@ -4,7 +4,7 @@
 use kaizen_proto::canonical_json;
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::record::{
-    NewRecord, QueryRecords, RecordBrief, RecordList, RecordMatches, Recorded, ReviseRecord,
+    Inspected, ListRecords, NewRecord, QueryRecords, RecordBrief, RecordList, RecordMatches, Recorded, ReviseRecord,
 };
 use kaizen_proto::operation::Status;
 use kaizen_proto::{id, limits, spaced_json};
@@ -16,7 +16,7 @@ use crate::plane::search_index::{candidates, like_pattern};
 use crate::plane::{Cell, ReadTx, WriteTx, value};
 
 /// Records in a list when the caller does not say how many.
-const DEFAULT_LIMIT: i64 = 20;
+pub const DEFAULT_LIMIT: i64 = 20;
 
 /// A kind of record that has revisions.
 #[derive(Clone, Copy, Debug)]
@@ -591,20 +591,15 @@ const TEXTS: &[&str] = &["title", "summary", "body"];
 ///
 /// # Errors
 /// What [`page`] denies.
-pub async fn list(
-    tx: &mut ReadTx,
-    kind: Kind,
-    limit: Option<i64>,
-    after: Option<String>,
-) -> Result<RecordList, Denial> {
-    let after = given(after);
+pub async fn list(tx: &mut ReadTx, kind: Kind, params: ListRecords) -> Result<RecordList, Denial> {
+    let after = given(params.after);
     let listing = Listing {
         table: kind.table,
         columns: BRIEF,
         searched: TEXTS,
         query: None,
         filters: Vec::new(),
-        limit: page_limit(limit, DEFAULT_LIMIT),
+        limit: page_limit(params.limit, DEFAULT_LIMIT),
         after: after.as_deref(),
     };
     let page: Page<RecordBrief> = page(tx, &listing).await?;
@@ -659,11 +654,11 @@ pub async fn inspect<T: DeserializeOwned>(
     tx: &mut ReadTx,
     table: &'static str,
     id: Option<&String>,
-) -> Result<kaizen_proto::families::record::Inspected<T>, Denial> {
+) -> Result<Inspected<T>, Denial> {
     let id = resolve_read(tx, table, required_id(id)?).await?;
     let sql = format!("SELECT * FROM {table} WHERE id = $1");
     let row = tx.query_row(&sql, &[Cell::Text(&id)]).await?.ok_or_else(|| Denial::record_not_found(&id, table))?;
-    Ok(kaizen_proto::families::record::Inspected { status: Status::Ok, record: row.decode()? })
+    Ok(Inspected { status: Status::Ok, record: row.decode()? })
 }
 
 /// Parses a JSON text that a caller gave.

@@ -7,6 +7,7 @@ use kaizen_proto::families::report::{Digest, DigestCounts, DigestWanted, Session
 use kaizen_proto::operation::Status;
 use kaizen_proto::time::Timestamp;
 
+use super::policy::RANK;
 use super::record::page_limit;
 use crate::plane::counters::{self, DEFINITIONS, hour};
 use crate::plane::{Cell, ReadTx, value};
@@ -21,8 +22,6 @@ const POLICIES: i64 = 20;
 /// Days of the recent counts.
 const RECENT_DAYS: i64 = 7;
 
-/// The rank of a priority, as `idx_private_policy_status` has it.
-pub const RANK: &str = "(CASE lower(trim(priority)) WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'low' THEN 3 ELSE 2 END)";
 
 /// Registers the handlers.
 pub fn register(registry: &mut Registry) {

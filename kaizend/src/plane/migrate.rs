@@ -142,7 +142,7 @@ fn apply(connection: &mut Connection, db_path: &Path, migration: &Migration, ren
 }
 
 /// Writes the version row.
-pub(super) fn stamp(connection: &Connection, manifest_hash: &str, now: &str) -> rusqlite::Result<()> {
+pub(crate) fn stamp(connection: &Connection, manifest_hash: &str, now: &str) -> rusqlite::Result<()> {
     execute(
         connection,
         "INSERT INTO schema_version (id, schema_version, migration_id, applied_at, tool_version, manifest_hash) \

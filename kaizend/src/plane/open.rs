@@ -98,7 +98,7 @@ pub(super) fn writer_connection(db_path: &Path) -> Result<Connection, Denial> {
 }
 
 /// Refuses what is not a database of ours before SQLite touches it.
-pub(super) fn sniff(db_path: &Path) -> Result<(), Denial> {
+pub(crate) fn sniff(db_path: &Path) -> Result<(), Denial> {
     let metadata = match fs::metadata(db_path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),

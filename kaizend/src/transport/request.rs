@@ -30,6 +30,13 @@ pub struct Request<'a> {
     pub params: Option<&'a RawValue>,
 }
 
+/// What can be told of a message that is not a request.
+#[derive(Deserialize)]
+struct OnlyId<'a> {
+    #[serde(borrow, default)]
+    id: Option<Id<'a>>,
+}
+
 /// What a frame holds.
 #[derive(Debug)]
 pub enum Message<'a> {
@@ -68,10 +75,7 @@ impl<'a> Request<'a> {
             Ok(request) if request.jsonrpc == "2.0" => Ok(request),
             Ok(request) => Err((owned_id(request.id), invalid("jsonrpc must be \"2.0\""))),
             Err(error) => {
-                let id = serde_json::from_str::<Value>(text.get())
-                    .ok()
-                    .and_then(|value| serde_json::from_value(value["id"].clone()).ok())
-                    .unwrap_or(Id::Null);
+                let id = serde_json::from_str::<OnlyId<'_>>(text.get()).map_or(Id::Null, |only| owned_id(only.id));
                 Err((id, invalid(&format!("not a request: {error}"))))
             }
         }

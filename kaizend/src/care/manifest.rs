@@ -1,0 +1,121 @@
+//! Backups and manifests as files under the project's root.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use kaizen_proto::canonical_json::sha256_hex;
+use kaizen_proto::denial::Denial;
+use kaizen_proto::families::core::{BackedUp, BackupManifest, ManifestWritten, PlaneManifest, WrittenFile};
+use kaizen_proto::operation::Status;
+use kaizen_proto::time::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+
+use super::backup;
+use crate::plane::{Plane, fault, migrate, schema, write_tx};
+
+/// A name that carries the time and cannot meet another one of the same second.
+fn stamped() -> String {
+    let unique = kaizen_proto::id::idempotency_key();
+    format!("{}-{}", Timestamp::now().file_stamp(), &unique[unique.len() - 8..])
+}
+
+/// A connection for reading that the pool does not know, so that a long copy holds no place in it.
+fn reader(db_path: &Path) -> Result<Connection, Denial> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(db_path, flags).map_err(|error| fault::from_rusqlite("open the database", &error))
+}
+
+fn shown(root: &Path, path: &Path) -> String {
+    path.strip_prefix(root).unwrap_or(path).display().to_string()
+}
+
+fn written(root: &Path, path: &Path) -> Result<WrittenFile, Denial> {
+    let contents = std::fs::read(path).map_err(|error| fault::from_io("read a file back", path, &error))?;
+    Ok(WrittenFile {
+        path: shown(root, path),
+        sha256: sha256_hex(&contents),
+        bytes: i64::try_from(contents.len()).unwrap_or(i64::MAX),
+    })
+}
+
+/// Runs work that blocks off the threads that serve calls.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Denial> + Send + 'static) -> Result<T, Denial> {
+    #[expect(clippy::disallowed_methods, reason = "awaited right here, so a drain waits for it with the call")]
+    let working = tokio::task::spawn_blocking(work);
+    working.await.unwrap_or_else(|error| Err(fault::unexpected("finish the work", &error)))
+}
+
+/// K3: a checked copy of the database with a manifest beside it.
+///
+/// # Errors
+/// What the disk or SQLite denies.
+pub async fn back_up(plane: &Plane, root: &Path) -> Result<BackedUp, Denial> {
+    let (db_path, root) = (plane.db_path().to_path_buf(), root.to_path_buf());
+    blocking(move || {
+        let directory = db_path.with_file_name("backups").join(stamped());
+        let copy = backup::copy_database(&reader(&db_path)?, &directory)?;
+        let head = {
+            let fail = |error: rusqlite::Error| fault::from_rusqlite("read the copy", &error);
+            let copied = reader(&copy)?;
+            let rows = write_tx::query(&copied, "SELECT seq, chain_hash FROM plane_head", &[]).map_err(fail)?;
+            rows.into_iter().next()
+        };
+        let files = vec![written(&root, &copy)?];
+        let manifest = BackupManifest {
+            created_at: Timestamp::now().to_string(),
+            db_path: db_path.display().to_string(),
+            files: files.clone(),
+            seq: head.as_ref().map_or(0, |head| head.integer("seq")),
+            chain_hash: head.as_ref().map_or_else(String::new, |head| head.text("chain_hash").to_owned()),
+        };
+        let path = directory.join("backup-manifest.json");
+        backup::write_file(&path, &pretty(&manifest)?)?;
+        Ok(BackedUp { status: Status::Ok, backup_dir: shown(&root, &directory), files, manifest: shown(&root, &path) })
+    })
+    .await
+}
+
+/// K6: the row counts of one snapshot, the schema and the files.
+///
+/// # Errors
+/// What the disk or SQLite denies.
+pub async fn write(plane: &Plane, root: &Path) -> Result<ManifestWritten, Denial> {
+    // The gate of every read.
+    drop(plane.read().await?);
+    let (db_path, root) = (plane.db_path().to_path_buf(), root.to_path_buf());
+    blocking(move || {
+        let fail = |error: rusqlite::Error| fault::from_rusqlite("count rows", &error);
+        let mut connection = reader(&db_path)?;
+        let snapshot = connection.transaction().map_err(fail)?;
+        let mut table_counts = BTreeMap::new();
+        for table in migrate::original_tables() {
+            let rows =
+                write_tx::query(&snapshot, &format!("SELECT count(*) AS rows FROM {table}"), &[]).map_err(fail)?;
+            table_counts.insert(table.to_owned(), rows.first().map_or(0, |row| row.integer("rows")));
+        }
+        let state = schema::state(&snapshot, &db_path).map_err(fail)?;
+        drop(snapshot);
+        let mut files = Vec::new();
+        for ending in ["", "-wal"] {
+            let mut path = db_path.clone().into_os_string();
+            path.push(ending);
+            let path = std::path::PathBuf::from(path);
+            if path.exists() {
+                files.push(written(&root, &path)?);
+            }
+        }
+        let manifest =
+            PlaneManifest { created_at: Timestamp::now().to_string(), schema: state, table_counts, files };
+        let name = format!("kaizen-db-manifest-{}.json", stamped());
+        let path = db_path.with_file_name("manifests").join(name);
+        backup::write_file(&path, &pretty(&manifest)?)?;
+        Ok(ManifestWritten { status: Status::Ok, manifest_path: shown(&root, &path), manifest })
+    })
+    .await
+}
+
+fn pretty<T: serde::Serialize>(value: &T) -> Result<String, Denial> {
+    serde_json::to_string_pretty(value)
+        .map(|text| text + "\n")
+        .map_err(|error| fault::unexpected("write a manifest", &error))
+}

@@ -1,0 +1,95 @@
+//! Gotchas (G): observed failures and suspicions, freely recorded.
+
+use kaizen_proto::denial::{Code, Denial};
+use kaizen_proto::families::gotcha::{Gotcha, GotchaAdd, GotchaInspect, GotchaList, GotchaQuery, GotchaUpdate};
+use kaizen_proto::families::record::{
+    InspectRecord, Inspected, ListRecords, NewRecord, QueryRecords, RecordList, RecordMatches, Recorded, ReviseRecord,
+};
+use kaizen_proto::limits;
+use serde_json::json;
+
+use super::record::{self, Draft, Kind};
+use crate::plane::{ReadTx, WriteTx};
+use crate::registry::{Context, ReadOperation, Registry, WriteOperation};
+
+/// Words in a gotcha's title.
+const TITLE_WORDS: usize = 40;
+
+/// Gotchas.
+pub const GOTCHA: Kind = Kind {
+    table: "gotcha",
+    revisions: "gotcha_revision",
+    parent: "gotcha_id",
+    prefix: "g",
+    revision_prefix: "gr",
+    statuses: &[],
+};
+
+/// Registers the handlers.
+pub fn register(registry: &mut Registry) {
+    registry
+        .write::<GotchaAdd>()
+        .read::<GotchaList>()
+        .read::<GotchaQuery>()
+        .read::<GotchaInspect>()
+        .write::<GotchaUpdate>();
+}
+
+impl WriteOperation for GotchaAdd {
+    type Prepared = Draft;
+
+    async fn prepare(_context: &Context, params: NewRecord) -> Result<Draft, Denial> {
+        let draft = record::draft(params)?;
+        if draft.body.is_empty() {
+            return Err(Denial::new(Code::SchemaRequired)
+                .with("record_type", "gotcha")
+                .with("fields", json!(["body"]))
+                .action("Give --body or --body-file: what was seen, and how to see it again."));
+        }
+        limits::check_words("title", &draft.title, TITLE_WORDS)?;
+        Ok(draft)
+    }
+
+    fn apply(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Recorded, Denial> {
+        record::add_with_ledger(tx, GOTCHA, "G1", draft)
+    }
+}
+
+impl ReadOperation for GotchaList {
+    async fn run(_context: &Context, tx: &mut ReadTx, params: ListRecords) -> Result<RecordList, Denial> {
+        record::list(tx, GOTCHA, params).await
+    }
+}
+
+impl ReadOperation for GotchaQuery {
+    fn check(params: &QueryRecords) -> Result<(), Denial> {
+        record::required_query(params.query.as_ref()).map(drop)
+    }
+
+    async fn run(_context: &Context, tx: &mut ReadTx, params: QueryRecords) -> Result<RecordMatches, Denial> {
+        record::find(tx, GOTCHA, params).await
+    }
+}
+
+impl ReadOperation for GotchaInspect {
+    fn check(params: &InspectRecord) -> Result<(), Denial> {
+        record::required_id(params.id.as_ref()).map(drop)
+    }
+
+    async fn run(_context: &Context, tx: &mut ReadTx, params: InspectRecord) -> Result<Inspected<Gotcha>, Denial> {
+        record::inspect(tx, GOTCHA.table, params.id.as_ref()).await
+    }
+}
+
+impl WriteOperation for GotchaUpdate {
+    type Prepared = ReviseRecord;
+
+    async fn prepare(_context: &Context, params: ReviseRecord) -> Result<ReviseRecord, Denial> {
+        record::check_revision(&params)?;
+        Ok(params)
+    }
+
+    fn apply(tx: &mut WriteTx<'_>, params: &ReviseRecord) -> Result<Recorded, Denial> {
+        record::revise_with_ledger(tx, GOTCHA, "G5", params)
+    }
+}

@@ -1,0 +1,186 @@
+//! Quality (Q): proofs and verifications with their evidence.
+
+use kaizen_proto::denial::{Code, Denial};
+use kaizen_proto::families::quality::{
+    CONCLUSIONS, NewVerification, ProofAdd, VerificationAdd, VerificationBrief, VerificationQuery, Verifications,
+    VerificationsWanted,
+};
+use kaizen_proto::families::record::Stored;
+use kaizen_proto::operation::Status;
+use kaizen_proto::{canonical_json, id, limits, spaced_json};
+use serde_json::{Value, json};
+
+use super::record::{self, Listing};
+use crate::plane::{Cell, ReadTx, WriteTx};
+use crate::registry::{Context, ReadOperation, Registry, WriteOperation};
+
+/// Words in the short labels.
+const LABEL_WORDS: usize = 10;
+
+/// Registers the handlers.
+pub fn register(registry: &mut Registry) {
+    registry.write::<ProofAdd>().write::<VerificationAdd>().read::<VerificationQuery>();
+}
+
+/// A verification that is ready to be written.
+pub struct Draft {
+    conclusion: String,
+    summary: String,
+    body: String,
+    task_id: Option<String>,
+    proof_id: Option<String>,
+    evidence: Value,
+    findings: Value,
+    remedies: Value,
+    artifact_ids: Value,
+    severity: Option<String>,
+    scope_label: Option<String>,
+    actionability: Option<String>,
+    test: bool,
+}
+
+/// A JSON parameter that is a list, or null.
+fn list(field: &str, text: Option<String>) -> Result<Value, Denial> {
+    match record::given(text) {
+        Some(text) => record::parse_json(field, &text),
+        None => Ok(json!([])),
+    }
+}
+
+fn draft(params: NewVerification, default_conclusion: &str) -> Result<Draft, Denial> {
+    let (summary, body) = (params.summary.unwrap_or_default(), params.body.unwrap_or_default());
+    limits::check_summary(&summary)?;
+    limits::check_body("body", &body)?;
+    let draft = Draft {
+        evidence: list("evidence", params.evidence)?,
+        findings: list("findings", params.findings)?,
+        remedies: list("remedies", params.remedies)?,
+        artifact_ids: list("artifact_ids", params.artifact_ids)?,
+        conclusion: record::given_or(params.conclusion, default_conclusion),
+        summary,
+        body,
+        task_id: record::given(params.task_id),
+        proof_id: record::given(params.proof_id),
+        severity: record::given(params.severity),
+        scope_label: record::given(params.scope_label),
+        actionability: record::given(params.actionability),
+        test: params.test,
+    };
+    if !CONCLUSIONS.contains(&draft.conclusion.as_str()) {
+        return Err(Denial::new(Code::SchemaEnum)
+            .with("record_type", "verification")
+            .with("field", "conclusion")
+            .with("value", draft.conclusion.as_str())
+            .with("allowed", json!(CONCLUSIONS)));
+    }
+    for (field, value) in [
+        ("evidence", &draft.evidence),
+        ("findings", &draft.findings),
+        ("remedies", &draft.remedies),
+        ("artifact_ids", &draft.artifact_ids),
+    ] {
+        if !value.is_array() && !value.is_null() {
+            return Err(Denial::new(Code::SchemaFieldType)
+                .with("record_type", "verification")
+                .with("field", field)
+                .with("expected", "list"));
+        }
+    }
+    for (field, text) in [
+        ("severity", &draft.severity),
+        ("scope_label", &draft.scope_label),
+        ("actionability", &draft.actionability),
+    ] {
+        limits::check_words(field, text.as_deref().unwrap_or_default(), LABEL_WORDS)?;
+    }
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    record::check_short(&[
+        ("severity", &text(&draft.severity)),
+        ("scope_label", &text(&draft.scope_label)),
+        ("actionability", &text(&draft.actionability)),
+        ("task_id", &text(&draft.task_id)),
+        ("proof_id", &text(&draft.proof_id)),
+    ])?;
+    Ok(draft)
+}
+
+fn store(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Stored, Denial> {
+    let task_id = record::soft_task(tx, draft.task_id.as_deref())?;
+    tx.about_task(task_id.as_deref());
+    record::warn_missing(tx, "proof_id", "verification_events", draft.proof_id.as_deref())?;
+    for artifact in draft.artifact_ids.as_array().into_iter().flatten().filter_map(Value::as_str) {
+        record::warn_missing(tx, "artifact_ids", "artifacts", Some(artifact))?;
+    }
+    let (id, now) = (id::new("qv"), tx.now());
+    let content_hash = canonical_json::hash(&json!({
+        "id": id, "conclusion": draft.conclusion, "summary": draft.summary, "body": draft.body,
+        "evidence": draft.evidence, "findings": draft.findings, "remedies": draft.remedies,
+    }));
+    tx.insert(
+        "verification_events",
+        &[
+            ("id", Cell::Text(&id)),
+            ("created_at", Cell::Text(&now)),
+            ("task_id", task_id.as_deref().into()),
+            ("proof_id", (&draft.proof_id).into()),
+            ("conclusion", Cell::Text(&draft.conclusion)),
+            ("evidence_locations_json", Cell::Text(&spaced_json::to_string(&draft.evidence))),
+            ("findings_json", Cell::Text(&spaced_json::to_string(&draft.findings))),
+            ("remedies_json", Cell::Text(&spaced_json::to_string(&draft.remedies))),
+            ("severity", (&draft.severity).into()),
+            ("scope_label", (&draft.scope_label).into()),
+            ("actionability", (&draft.actionability).into()),
+            ("summary", Cell::Text(&draft.summary)),
+            ("body", Cell::Text(&draft.body)),
+            ("artifact_ids_json", Cell::Text(&spaced_json::to_string(&draft.artifact_ids))),
+            ("content_hash", Cell::Text(&content_hash)),
+            ("is_test", Cell::from(draft.test)),
+        ],
+    )?;
+    Ok(Stored { status: Status::Ok, id, content_hash })
+}
+
+impl WriteOperation for ProofAdd {
+    type Prepared = Draft;
+
+    async fn prepare(_context: &Context, params: NewVerification) -> Result<Draft, Denial> {
+        draft(params, "PROOF_RECORDED")
+    }
+
+    fn apply(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Stored, Denial> {
+        store(tx, draft)
+    }
+}
+
+impl WriteOperation for VerificationAdd {
+    type Prepared = Draft;
+
+    async fn prepare(_context: &Context, params: NewVerification) -> Result<Draft, Denial> {
+        draft(params, "NEEDS_HUMAN_DECISION")
+    }
+
+    fn apply(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Stored, Denial> {
+        store(tx, draft)
+    }
+}
+
+impl ReadOperation for VerificationQuery {
+    async fn run(_context: &Context, tx: &mut ReadTx, params: VerificationsWanted) -> Result<Verifications, Denial> {
+        let (query, after) = (record::given(params.query), record::given(params.after));
+        let (task_id, conclusion) = (record::given(params.task_id), record::given(params.conclusion));
+        let severity = record::given(params.severity);
+        let filters = [("task_id", &task_id), ("conclusion", &conclusion), ("severity", &severity)];
+        let listing = Listing {
+            table: "verification_events",
+            columns: "t.id, t.created_at, t.task_id, t.proof_id, t.conclusion, t.severity, t.scope_label, \
+                      t.actionability, t.summary",
+            searched: &["summary", "body"],
+            query: query.as_deref(),
+            filters: filters.iter().filter_map(|(column, text)| Some((*column, text.as_deref()?))).collect(),
+            limit: record::page_limit(params.limit, record::DEFAULT_LIMIT),
+            after: after.as_deref(),
+        };
+        let page = record::page::<VerificationBrief>(tx, &listing).await?;
+        Ok(Verifications { status: Status::Ok, count: page.records.len(), records: page.records, next: page.next })
+    }
+}
