@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::denial::{Code, Denial};
 use crate::frame::MAX_FRAME;
-use crate::hello::{Hello, method};
+use crate::hello::{Hello, Welcome, method};
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -81,18 +81,24 @@ impl Connection {
         Ok(Connection { stream: BufReader::with_capacity(16 * 1024, stream), next_id: 0 })
     }
 
-    /// Says hello and makes one call in the same round trip.
+    /// Says hello and makes one call in the same round trip. Returns the daemon's welcome beside the call's outcome.
     ///
     /// # Errors
-    /// See [`CallError`].
-    pub fn hello_and_call(&mut self, hello: &Hello, method: &str, params: &str) -> Result<Box<RawValue>, CallError> {
+    /// See [`CallError`]; an error of its own means that hello failed.
+    pub fn hello_and_call(
+        &mut self,
+        hello: &Hello,
+        method: &str,
+        params: &str,
+    ) -> Result<(Welcome, Result<Box<RawValue>, CallError>), CallError> {
         let hello = serde_json::to_string(hello).map_err(io::Error::from)?;
         let mut message = String::with_capacity(hello.len() + params.len() + 160);
         let hello_id = self.push_request(&mut message, method::HELLO, &hello);
         let call_id = self.push_request(&mut message, method, params);
         self.stream.get_mut().write_all(message.as_bytes())?;
-        self.reply(hello_id)?;
-        self.reply(call_id)
+        let welcome = self.reply(hello_id)?;
+        let welcome = serde_json::from_str(welcome.get()).map_err(|error| CallError::Garbled(error.to_string()))?;
+        Ok((welcome, self.reply(call_id)))
     }
 
     /// Makes one call. `params` is a JSON object.

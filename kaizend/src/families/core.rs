@@ -1,21 +1,18 @@
 //! Core (K): finding operations, and looking after the data plane as a whole.
 
 use kaizen_proto::denial::{Code, Denial};
-use kaizen_proto::families;
+use kaizen_proto::find;
 use kaizen_proto::families::core::{
-    BackedUp, CheckPlane, FoundOperation, FoundOperations, ManifestWritten, Nothing, OperationFind, OperationWanted,
+    BackedUp, CheckPlane, FoundOperations, ManifestWritten, Nothing, OperationFind, OperationWanted,
     PlaneBackup, PlaneCheck, PlaneChecked, SchemaReport, SchemaState, SchemaStatus, WriteManifest,
 };
-use kaizen_proto::operation::{Card, Status};
+use kaizen_proto::operation::Status;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::care::{integrity, manifest};
 use crate::daemon::Binding;
 use crate::plane::{fault, open, schema};
 use crate::registry::{Context, PlainOperation, Registry};
-
-/// Operations in a reply of K0 when the caller does not say how many.
-const DEFAULT_FOUND: i64 = 5;
 
 /// Registers the handlers.
 pub fn register(registry: &mut Registry) {
@@ -27,78 +24,9 @@ pub fn register(registry: &mut Registry) {
         .plain::<WriteManifest>();
 }
 
-/// Words that say nothing about what is wanted.
-const STOP_WORDS: &[&str] = &["a", "an", "the", "of", "to", "for", "in", "on", "and", "or", "with", "is", "it", "my"];
-
-fn words(text: &str) -> Vec<String> {
-    text.to_lowercase()
-        .split(|character: char| !character.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
-}
-
-/// A word without the plural's `s`.
-fn singular(word: &str) -> &str {
-    if word.len() > 3 { word.strip_suffix('s').unwrap_or(word) } else { word }
-}
-
-/// How well an operation fits the words of a query: 2 for each word that it has, 1 for each that is part of one.
-fn score(card: &Card, query: &[String]) -> u64 {
-    let names: Vec<&str> = card.names().collect();
-    let haystack = format!("{} {} {}", names.join(" "), card.purpose, card.keywords).to_lowercase();
-    let known = words(&haystack);
-    query
-        .iter()
-        .map(|word| {
-            if known.iter().any(|other| other == word || singular(other) == word) {
-                2
-            } else {
-                u64::from(haystack.contains(word.as_str()))
-            }
-        })
-        .sum()
-}
-
 impl PlainOperation for OperationFind {
     async fn run(_context: &Context, params: OperationWanted) -> Result<FoundOperations, Denial> {
-        let mut cards: Vec<&Card> = families::cards().collect();
-        cards.sort_by_key(|card| card.order());
-        let found = |card: &Card, score: Option<u64>| FoundOperation {
-            code: card.code.into(),
-            alias: card.alias.into(),
-            purpose: card.purpose.into(),
-            example: card.example.into(),
-            score,
-        };
-        let Some(query) = params.query.filter(|query| !query.is_empty()) else {
-            let records: Vec<_> = cards.into_iter().map(|card| found(card, None)).collect();
-            return Ok(FoundOperations {
-                status: Status::Ok,
-                query: None,
-                count: records.len(),
-                records,
-                required_action: None,
-            });
-        };
-        let all: Vec<String> = words(&query).iter().map(|word| singular(word).to_owned()).collect();
-        let telling: Vec<String> = all.iter().filter(|word| !STOP_WORDS.contains(&word.as_str())).cloned().collect();
-        let wanted = if telling.is_empty() { all } else { telling };
-        let mut scored: Vec<(u64, &Card)> =
-            cards.into_iter().map(|card| (score(card, &wanted), card)).filter(|(score, _)| *score > 0).collect();
-        scored.sort_by_key(|(score, card)| (std::cmp::Reverse(*score), card.order()));
-        let limit = params.limit.filter(|limit| *limit != 0).unwrap_or(DEFAULT_FOUND);
-        let kept = match usize::try_from(limit) {
-            Ok(limit) => limit,
-            // A negative limit leaves that many off the end.
-            Err(_) => scored.len().saturating_sub(usize::try_from(limit.unsigned_abs()).unwrap_or(usize::MAX)),
-        };
-        scored.truncate(kept);
-        let records: Vec<_> = scored.into_iter().map(|(score, card)| found(card, Some(score))).collect();
-        let required_action = records
-            .is_empty()
-            .then(|| "Nothing fits; try other words, or K0 without --query for every operation.".to_owned());
-        Ok(FoundOperations { status: Status::Ok, query: Some(query), count: records.len(), records, required_action })
+        Ok(find::operations(&params))
     }
 }
 

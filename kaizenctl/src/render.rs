@@ -1,0 +1,255 @@
+//! Replies and denials for people: tables for lists, fields for records, colours where a terminal shows them.
+
+use std::io::{self, IsTerminal as _};
+
+use serde_json::{Map, Value};
+
+/// How a stream shows text.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// Columns of the terminal; none for a pipe, where nothing is cut.
+    width: Option<usize>,
+    colour: bool,
+}
+
+/// Columns of a cell at least, when a table must be cut.
+const NARROWEST: usize = 12;
+
+impl Style {
+    /// The style of standard output.
+    pub fn of_stdout() -> Self {
+        Style::of(io::stdout().is_terminal())
+    }
+
+    /// The style of standard error.
+    pub fn of_stderr() -> Self {
+        Style::of(io::stderr().is_terminal())
+    }
+
+    fn of(terminal: bool) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Style { width: terminal.then(terminal_width), colour: terminal && !plain }
+    }
+
+    /// No terminal: no colours, nothing cut.
+    #[cfg(test)]
+    pub fn plain() -> Self {
+        Style { width: None, colour: false }
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+#[cfg(unix)]
+fn terminal_width() -> usize {
+    rustix::termios::tcgetwinsize(io::stdout()).map_or(100, |size| usize::from(size.ws_col)).max(40)
+}
+
+#[cfg(not(unix))]
+fn terminal_width() -> usize {
+    100
+}
+
+/// A denial: its code and what is wrong, what to do, and the example.
+pub fn denial(denial: &Value, style: &Style) -> String {
+    let text = |name: &str| denial[name].as_str().map(str::to_owned);
+    let detail = ["message", "reason", "field", "id", "path"].iter().find_map(|name| match &denial[*name] {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    });
+    let code = style.paint("1;31", &text("code").unwrap_or_default());
+    let mut lines = vec![match detail {
+        Some(detail) => format!("{code}: {}", clean(&detail)),
+        None => code,
+    }];
+    for (name, value) in denial.as_object().into_iter().flatten() {
+        let shown = ["status", "code", "message", "required_action", "example", "exit_code", "retryable"];
+        if !shown.contains(&name.as_str()) {
+            lines.push(format!("  {name}: {}", scalar(value)));
+        }
+    }
+    lines.extend(text("required_action").map(|action| format!("required_action: {action}")));
+    lines.extend(text("example").map(|example| format!("example: {example}")));
+    lines.join("\n") + "\n"
+}
+
+/// A reply.
+pub fn reply(value: &Value, style: &Style) -> String {
+    let Some(object) = value.as_object() else { return format!("{}\n", scalar(value)) };
+    let mut text = String::new();
+    if let Some(Value::Object(record)) = object.get("record") {
+        text.push_str(&fields(record, style, 0));
+        return text;
+    }
+    let id = object.get("id").and_then(Value::as_str);
+    let status = object.get("status").and_then(Value::as_str).unwrap_or("OK");
+    match (object.get("message").and_then(Value::as_str), id) {
+        (Some(message), _) => text.push_str(&format!("{message}\n")),
+        (None, Some(id)) => text.push_str(&format!("{}: {id}\n", style.paint("1;32", status))),
+        (None, None) if object.contains_key("records") => {}
+        (None, None) => text.push_str(&format!("{}\n", style.paint("1;32", status))),
+    }
+    let rest: Map<String, Value> = object
+        .iter()
+        .filter(|(name, _)| !["status", "message", "id", "count", "query"].contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    text.push_str(&fields(&rest, style, 0));
+    if let Some(count) = object.get("count").and_then(Value::as_u64) {
+        text.push_str(&format!("{count} {}\n", if count == 1 { "record" } else { "records" }));
+    }
+    text
+}
+
+fn fields(object: &Map<String, Value>, style: &Style, depth: usize) -> String {
+    let indent = "  ".repeat(depth);
+    let scalars = object.iter().filter(|(_, value)| !is_table(value) && !value.is_object());
+    let widest = scalars.clone().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (name, value) in object {
+        match value {
+            value if is_table(value) => {
+                let rows: Vec<&Map<String, Value>> =
+                    value.as_array().into_iter().flatten().filter_map(Value::as_object).collect();
+                if name != "records" {
+                    text.push_str(&format!("\n{indent}{}\n", style.paint("1", &name.replace('_', " "))));
+                }
+                text.push_str(&table(&rows, style));
+            }
+            Value::Object(inner) => {
+                text.push_str(&format!("\n{indent}{}\n", style.paint("1", &name.replace('_', " "))));
+                text.push_str(&fields(inner, style, depth + 1));
+            }
+            Value::Array(items) if items.is_empty() => {
+                text.push_str(&format!("{indent}{name:<widest$}  none\n"));
+            }
+            Value::Array(items) => {
+                let items: Vec<String> = items.iter().map(scalar).collect();
+                text.push_str(&format!("{indent}{name:<widest$}  {}\n", items.join("; ")));
+            }
+            value => {
+                let shown = scalar(value);
+                let mut lines = shown.lines();
+                let first = lines.next().unwrap_or_default();
+                text.push_str(format!("{indent}{name:<widest$}  {first}").trim_end());
+                text.push('\n');
+                for line in lines {
+                    text.push_str(format!("{indent}{:<widest$}  {line}", "").trim_end());
+                    text.push('\n');
+                }
+            }
+        }
+    }
+    text
+}
+
+fn is_table(value: &Value) -> bool {
+    value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(Value::is_object))
+}
+
+/// A table of rows. On a terminal that is too narrow, the widest columns are cut first; ids never are.
+fn table(rows: &[&Map<String, Value>], style: &Style) -> String {
+    let mut columns: Vec<&str> = Vec::new();
+    for name in rows.iter().flat_map(|row| row.keys()) {
+        if !columns.contains(&name.as_str()) {
+            columns.push(name);
+        }
+    }
+    let cell = |row: &Map<String, Value>, column: &str| {
+        let text = row.get(column).map(scalar).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+        // To the second is enough for people.
+        if column.ends_with("_at") { text.get(..19).unwrap_or(&text).replace('T', " ") } else { text }
+    };
+    let cells: Vec<Vec<String>> =
+        rows.iter().map(|row| columns.iter().map(|column| cell(row, column)).collect()).collect();
+    let mut widths: Vec<usize> = columns.iter().map(|column| column.chars().count()).collect();
+    for row in &cells {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    if let Some(available) = style.width {
+        while widths.iter().sum::<usize>() + 2 * widths.len() > available {
+            let widest = (0..widths.len()).filter(|at| columns[*at] != "id").max_by_key(|at| widths[*at]);
+            match widest {
+                Some(at) if widths[at] > NARROWEST => widths[at] -= 1,
+                _ => break,
+            }
+        }
+    }
+    let line = |cells: Vec<String>| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| pad(cell, *width)).collect::<Vec<_>>();
+        padded.join("  ").trim_end().to_owned()
+    };
+    let header = line(columns.iter().map(|column| column.replace('_', " ").to_uppercase()).collect());
+    let mut text = format!("{}\n", style.paint("2", &header));
+    for row in cells {
+        text.push_str(&line(row));
+        text.push('\n');
+    }
+    text
+}
+
+fn pad(text: &str, width: usize) -> String {
+    let length = text.chars().count();
+    if length <= width {
+        return format!("{text}{}", " ".repeat(width - length));
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{kept}…")
+}
+
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::Null => "-".into(),
+        Value::String(text) => clean(text),
+        Value::Bool(true) => "yes".into(),
+        Value::Bool(false) => "no".into(),
+        other => other.to_string(),
+    }
+}
+
+/// The text without control characters, which could do things to a terminal.
+fn clean(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() && character != '\n' { '\u{fffd}' } else { character }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lists_become_tables() {
+        let value = json!({"status": "OK", "records": [
+            {"id": "g_1", "title": "One", "created_at": "2026-11-23T07:10:05.776285+00:00"},
+            {"id": "g_22", "title": "Two\nlines", "created_at": "2026-11-23T07:10:06.776285+00:00"},
+        ], "count": 2});
+        assert_eq!(
+            reply(&value, &Style::plain()),
+            "ID    TITLE      CREATED AT\n\
+             g_1   One        2026-11-23 07:10:05\n\
+             g_22  Two lines  2026-11-23 07:10:06\n\
+             2 records\n"
+        );
+    }
+
+    #[test]
+    fn escape_sequences_do_not_reach_the_terminal() {
+        let value = json!({"status": "OK", "record": {"title": "\u{1b}[2Jgone"}});
+        assert!(!reply(&value, &Style::plain()).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_narrow_terminal_cuts_the_widest_column() {
+        let value = json!({"records": [{"id": "g_0123456789", "summary": "x".repeat(100), "status": "active"}]});
+        let style = Style { width: Some(60), colour: false };
+        let text = reply(&value, &style);
+        assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+        assert!(text.contains("g_0123456789"));
+    }
+}
