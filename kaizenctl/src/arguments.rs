@@ -9,7 +9,7 @@ use kaizen_proto::families;
 use kaizen_proto::operation::{Card, Twin};
 
 /// What the command line asks for.
-pub enum Request {
+pub(crate) enum Request {
     /// Help on a topic: an operation, a family, or everything.
     Help(Vec<String>),
     /// The version.
@@ -27,39 +27,55 @@ pub enum Request {
 
 /// Flags that every operation takes.
 #[derive(Clone, Debug, Default)]
-pub struct Globals {
+pub(crate) struct Globals {
     /// `--json`
-    pub json: bool,
+    pub(crate) json: bool,
     /// `--project`
-    pub project: Option<OsString>,
+    pub(crate) project: Option<OsString>,
     /// `--params`
-    pub params: Option<OsString>,
+    pub(crate) params: Option<OsString>,
     /// `--key`
-    pub key: Option<String>,
+    pub(crate) key: Option<String>,
     /// `--actor`
-    pub actor: Option<String>,
+    pub(crate) actor: Option<String>,
     /// `--session`
-    pub session: Option<String>,
+    pub(crate) session: Option<String>,
 }
 
 /// A flag that every operation takes: its name, the name of its value, and its help.
-pub struct GlobalFlag {
+pub(crate) struct GlobalFlag {
     /// The name without dashes.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// The name of its value; none for a flag without one.
-    pub value: Option<&'static str>,
+    pub(crate) value: Option<&'static str>,
     /// What it does.
-    pub help: &'static str,
+    pub(crate) help: &'static str,
 }
 
 /// The flags that every operation takes beside its own.
-pub const GLOBAL_FLAGS: &[GlobalFlag] = &[
+pub(crate) const GLOBAL_FLAGS: &[GlobalFlag] = &[
     GlobalFlag { name: "json", value: None, help: "Print the reply as JSON; denials too, on standard error" },
-    GlobalFlag { name: "project", value: Some("DIR"), help: "The project; else KAIZEN_REPO_ROOT, else found upwards from here" },
-    GlobalFlag { name: "params", value: Some("FILE"), help: "Read the parameters as a JSON object; - for standard input" },
-    GlobalFlag { name: "key", value: Some("KEY"), help: "Idempotency key: the same write with the same key happens once" },
+    GlobalFlag {
+        name: "project",
+        value: Some("DIR"),
+        help: "The project; else KAIZEN_REPO_ROOT, else found upwards from here",
+    },
+    GlobalFlag {
+        name: "params",
+        value: Some("FILE"),
+        help: "Read the parameters as a JSON object; - for standard input",
+    },
+    GlobalFlag {
+        name: "key",
+        value: Some("KEY"),
+        help: "Idempotency key: the same write with the same key happens once",
+    },
     GlobalFlag { name: "actor", value: Some("NAME"), help: "Who acts, for the journal; else KAIZEN_ACTOR" },
-    GlobalFlag { name: "session", value: Some("ID"), help: "In which session, for the journal; else KAIZEN_SESSION" },
+    GlobalFlag {
+        name: "session",
+        value: Some("ID"),
+        help: "In which session, for the journal; else KAIZEN_SESSION",
+    },
     GlobalFlag { name: "test", value: None, help: "Mark what is written as test records" },
     GlobalFlag { name: "help", value: None, help: "Print help" },
     GlobalFlag { name: "version", value: None, help: "Print the version" },
@@ -69,7 +85,7 @@ pub const GLOBAL_FLAGS: &[GlobalFlag] = &[
 ///
 /// # Errors
 /// `DENIED_USAGE`.
-pub fn read(arguments: &[OsString]) -> Result<Request, Denial> {
+pub(crate) fn read(arguments: &[OsString]) -> Result<Request, Denial> {
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
     if has("--version") || (arguments.len() == 1 && has("-V")) {
         return Ok(Request::Version { json: has("--json") });
@@ -152,7 +168,9 @@ fn operation_place(arguments: &[OsString]) -> Option<usize> {
 fn some_operation_takes_value(flag: &OsStr) -> bool {
     let Some(name) = flag.to_str().and_then(|flag| flag.strip_prefix("--")) else { return false };
     families::cards().any(|card| {
-        own_command(card).get_arguments().any(|arg| arg.get_long() == Some(name) && arg.get_action().takes_values())
+        own_command(card)
+            .get_arguments()
+            .any(|arg| arg.get_long() == Some(name) && arg.get_action().takes_values())
     })
 }
 
@@ -195,12 +213,12 @@ fn split_globals(words: Vec<OsString>) -> Result<(Globals, Vec<OsString>), Denia
 ///
 /// # Errors
 /// `DENIED_USAGE` when it is not UTF-8.
-pub fn utf8(flag: &str, value: OsString) -> Result<String, Denial> {
+pub(crate) fn utf8(flag: &str, value: OsString) -> Result<String, Denial> {
     value.into_string().map_err(|_| Denial::usage(format!("the value of {flag} is not UTF-8")))
 }
 
 /// The flag of a parameter.
-pub fn flag_of(field: &str) -> String {
+pub(crate) fn flag_of(field: &str) -> String {
     field.replace('_', "-")
 }
 
@@ -214,13 +232,14 @@ fn twin_arg(twin: &Twin) -> Arg {
 }
 
 fn own_command(card: &Card) -> Command {
-    let command = Command::new(card.code).args_override_self(true).no_binary_name(true).disable_help_flag(true);
+    let command =
+        Command::new(card.code).args_override_self(true).no_binary_name(true).disable_help_flag(true);
     let command = (card.augment)(command).args(card.twins.iter().map(twin_arg));
     command.mut_args(|arg| if arg.get_action().takes_values() { arg.allow_hyphen_values(true) } else { arg })
 }
 
 /// The parser of one operation, with the flags that help shows.
-pub fn command(card: &Card) -> Command {
+pub(crate) fn command(card: &Card) -> Command {
     let mut command = own_command(card);
     if !command.get_arguments().any(|arg| arg.get_long() == Some("test")) {
         command = command.arg(Arg::new("test").long("test").action(ArgAction::SetTrue).hide(true));
@@ -232,7 +251,7 @@ pub fn command(card: &Card) -> Command {
 ///
 /// # Errors
 /// `DENIED_USAGE` that names the nearest flag.
-pub fn parse(card: &Card, words: Vec<OsString>) -> Result<ArgMatches, Denial> {
+pub(crate) fn parse(card: &Card, words: Vec<OsString>) -> Result<ArgMatches, Denial> {
     let command = command(card);
     let words = join_values(&command, words);
     let brackets = words.iter().any(|word| {
@@ -254,7 +273,8 @@ fn join_values(command: &Command, words: Vec<OsString>) -> Vec<OsString> {
     let mut words = words.into_iter().peekable();
     while let Some(mut word) = words.next() {
         if takes_value(&word) == Some(true)
-            && let Some(value) = words.next_if(|next| takes_value(next).is_none() && value_of_global(next).is_none())
+            && let Some(value) =
+                words.next_if(|next| takes_value(next).is_none() && value_of_global(next).is_none())
         {
             word.push("=");
             word.push(value);
@@ -282,7 +302,9 @@ fn usage(command: &Command, card: &Card, error: &clap::Error, brackets: bool) ->
             };
             Denial::usage(message)
         }
-        ErrorKind::UnknownArgument => Denial::usage(format!("{} takes no further argument: {name:.200}", card.code)),
+        ErrorKind::UnknownArgument => {
+            Denial::usage(format!("{} takes no further argument: {name:.200}", card.code))
+        }
         ErrorKind::InvalidValue | ErrorKind::NoEquals | ErrorKind::WrongNumberOfValues => {
             Denial::usage(format!("{name} needs a value"))
         }
@@ -322,20 +344,22 @@ fn unknown_flag(flag: &OsStr) -> Denial {
     let flag = flag.to_string_lossy();
     let near = nearest(flag.trim_start_matches('-'), GLOBAL_FLAGS.iter().map(|global| global.name));
     Denial::usage(match near {
-        Some(near) => format!("no operation is named, and there is no flag {flag:.200}; did you mean --{near}?"),
+        Some(near) => {
+            format!("no operation is named, and there is no flag {flag:.200}; did you mean --{near}?")
+        }
         None => format!("no operation is named, and there is no flag {flag:.200}"),
     })
     .action("Run `kaizenctl --help` for the operations.")
 }
 
 /// The denial for an operation that does not exist.
-pub fn unknown_operation(name: &str) -> Denial {
+pub(crate) fn unknown_operation(name: &str) -> Denial {
     let names = families::cards().flat_map(Card::names).chain(["daemon", "help", "init"]);
     let message = match nearest(name, names) {
         Some(near) => format!("there is no operation {name:.200}; did you mean {near}?"),
         None => format!("there is no operation {name:.200}"),
     };
-    Denial::usage(message)
-        .with("operation", format!("{name:.200}"))
-        .action("Run `kaizenctl --help` for all operations, or `kaizenctl K0 --query \"what you want to do\"`.")
+    Denial::usage(message).with("operation", format!("{name:.200}")).action(
+        "Run `kaizenctl --help` for all operations, or `kaizenctl K0 --query \"what you want to do\"`.",
+    )
 }

@@ -25,7 +25,7 @@ const QUOTED_LOG: u64 = 2000;
 
 /// Makes one call for a project, starting the daemon when there is none. A broken connection and a daemon that is
 /// about to end are tried again: a write carries its idempotency key, so it happens once.
-pub fn call(hello: &Hello, name: &str, params: &str) -> Result<Box<RawValue>, Failure> {
+pub(crate) fn call(hello: &Hello, name: &str, params: &str) -> Result<Box<RawValue>, Failure> {
     let runtime = RuntimeDir::resolve()?;
     let deadline = Instant::now() + PATIENCE;
     let mut broken = false;
@@ -102,7 +102,7 @@ fn retire(runtime: &RuntimeDir, connection: &mut Connection) -> Result<(), Denia
 }
 
 /// Connects to the daemon when one listens.
-pub fn open(runtime: &RuntimeDir) -> Result<Option<Connection>, Denial> {
+pub(crate) fn open(runtime: &RuntimeDir) -> Result<Option<Connection>, Denial> {
     match Connection::open(&runtime.socket()) {
         Ok(connection) => Ok(Some(connection)),
         Err(ConnectError::NoDaemon) => Ok(None),
@@ -111,7 +111,7 @@ pub fn open(runtime: &RuntimeDir) -> Result<Option<Connection>, Denial> {
 }
 
 /// Connects to the daemon, starting it when none listens.
-pub fn open_or_start(runtime: &RuntimeDir, deadline: Instant) -> Result<Connection, Denial> {
+pub(crate) fn open_or_start(runtime: &RuntimeDir, deadline: Instant) -> Result<Connection, Denial> {
     if let Some(connection) = open(runtime)? {
         return Ok(connection);
     }
@@ -131,7 +131,7 @@ pub fn open_or_start(runtime: &RuntimeDir, deadline: Instant) -> Result<Connecti
 }
 
 /// Waits until no daemon holds the lock.
-pub fn wait_until_ended(runtime: &RuntimeDir) -> Result<(), Denial> {
+pub(crate) fn wait_until_ended(runtime: &RuntimeDir) -> Result<(), Denial> {
     let deadline = Instant::now() + PATIENCE * 4;
     loop {
         match File::open(runtime.daemon_lock()) {
@@ -150,7 +150,9 @@ pub fn wait_until_ended(runtime: &RuntimeDir) -> Result<(), Denial> {
 fn start_lock(runtime: &RuntimeDir, deadline: Instant) -> Result<File, Denial> {
     let path = runtime.start_lock();
     let denied = |error: &std::io::Error| {
-        Denial::new(Code::RuntimeDir).with("path", path.display().to_string()).with("reason", error.to_string())
+        Denial::new(Code::RuntimeDir)
+            .with("path", path.display().to_string())
+            .with("reason", error.to_string())
     };
     make_directory(&runtime.logs()).map_err(|error| denied(&error))?;
     let lock = File::options().create(true).append(true).open(&path).map_err(|error| denied(&error))?;
@@ -159,7 +161,8 @@ fn start_lock(runtime: &RuntimeDir, deadline: Instant) -> Result<File, Denial> {
             Ok(()) => return Ok(lock),
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => pause(),
             Err(TryLockError::WouldBlock) => {
-                return Err(Denial::new(Code::DaemonStart).message("another client has been starting the daemon for too long"));
+                return Err(Denial::new(Code::DaemonStart)
+                    .message("another client has been starting the daemon for too long"));
             }
             Err(TryLockError::Error(error)) => return Err(denied(&error)),
         }
@@ -215,17 +218,22 @@ fn start(runtime: &RuntimeDir) -> Result<Started, Denial> {
     let _ = child.wait();
     let log = tail(&runtime.start_log());
     if log.contains(Code::Owned.text()) {
-        return Ok(Started::OtherRuns(Denial::new(Code::DaemonUnreachable).with("endpoint", runtime.socket().display().to_string()).message(
-            "a daemon holds the lock but does not listen",
-        )));
+        return Ok(Started::OtherRuns(
+            Denial::new(Code::DaemonUnreachable)
+                .with("endpoint", runtime.socket().display().to_string())
+                .message("a daemon holds the lock but does not listen"),
+        ));
     }
     Err(failed("it ended before it listened".into()).with("log", log))
 }
 
 /// The daemon beside this program, else the one on PATH.
-pub fn daemon_program() -> PathBuf {
+pub(crate) fn daemon_program() -> PathBuf {
     let name = format!("kaizend{}", std::env::consts::EXE_SUFFIX);
-    let beside = std::env::current_exe().ok().and_then(|own| own.canonicalize().ok()).map(|own| own.with_file_name(&name));
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|own| own.canonicalize().ok())
+        .map(|own| own.with_file_name(&name));
     beside.filter(|path| path.is_file()).unwrap_or_else(|| name.into())
 }
 

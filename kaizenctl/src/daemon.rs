@@ -21,8 +21,9 @@ const LOG_LINES: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The parser, from which the help is made too.
-pub fn command() -> Command {
-    let verb = |name: &'static str, about: &'static str| Command::new(name).about(about).disable_help_flag(true);
+pub(crate) fn command() -> Command {
+    let verb =
+        |name: &'static str, about: &'static str| Command::new(name).about(about).disable_help_flag(true);
     Command::new("daemon")
         .about("Look after the daemon that owns the data planes")
         .no_binary_name(true)
@@ -32,7 +33,10 @@ pub fn command() -> Command {
         .subcommand(verb("start", "Start the daemon when it is not running"))
         .subcommand(
             verb("stop", "Close this project; end the daemon when it has no other").arg(
-                Arg::new("all").long("all").action(ArgAction::SetTrue).help("End the daemon with all its projects"),
+                Arg::new("all")
+                    .long("all")
+                    .action(ArgAction::SetTrue)
+                    .help("End the daemon with all its projects"),
             ),
         )
         .subcommand(verb("status", "Show the daemon and its open projects"))
@@ -41,7 +45,7 @@ pub fn command() -> Command {
 }
 
 /// Carries out `kaizenctl daemon …`.
-pub fn run(globals: &Globals, words: &[OsString]) -> Result<Output, Failure> {
+pub(crate) fn run(globals: &Globals, words: &[OsString]) -> Result<Output, Failure> {
     let matches = command().try_get_matches_from(words).map_err(|error| {
         let text = error.to_string();
         let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
@@ -149,7 +153,8 @@ fn logs(runtime: &RuntimeDir) -> Result<Output, Failure> {
             .action("Run `kaizenctl daemon start`.")
             .into());
     };
-    let text = std::fs::read(newest).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let text =
+        std::fs::read(newest).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     let tail = &lines[lines.len().saturating_sub(LOG_LINES)..];
     Ok(Output::Text(format!("{}\n{}\n", newest.display(), tail.join("\n"))))

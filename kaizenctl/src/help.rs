@@ -10,7 +10,7 @@ use crate::arguments::{self, GLOBAL_FLAGS};
 use crate::daemon;
 
 /// The reply to `--version --json`.
-pub fn version() -> Value {
+pub(crate) fn version() -> Value {
     json!({"status": "OK", "tool_version": kaizen_proto::VERSION})
 }
 
@@ -18,7 +18,7 @@ pub fn version() -> Value {
 ///
 /// # Errors
 /// `DENIED_USAGE` for a topic that does not exist.
-pub fn text(topic: &[String]) -> Result<String, Denial> {
+pub(crate) fn text(topic: &[String]) -> Result<String, Denial> {
     let Some(topic) = topic.first() else { return Ok(overview()) };
     if let Some(card) = families::find(topic) {
         return Ok(operation(card));
@@ -59,7 +59,9 @@ fn overview() -> String {
     }
     text.push('\n');
     text.push_str(&global_flags());
-    text.push_str("\nExit status: 0 done, 1 not found or refused by the state, 2 wrong call, 75 try again later.\n");
+    text.push_str(
+        "\nExit status: 0 done, 1 not found or refused by the state, 2 wrong call, 75 try again later.\n",
+    );
     text
 }
 
@@ -78,9 +80,14 @@ fn global_flags() -> String {
 fn family_text(family: &Family) -> String {
     let mut text = format!("{} ({}): {}\n", family.name, family.letter, family.purpose);
     for card in family.cards {
-        text.push_str(&format!("\n  {:<4} {}\n       {}\n       {}\n", card.code, card.alias, card.purpose, card.example));
+        text.push_str(&format!(
+            "\n  {:<4} {}\n       {}\n       {}\n",
+            card.code, card.alias, card.purpose, card.example
+        ));
     }
-    text.push_str("\n`kaizenctl CODE --help` shows the flags of one. Command families: `kaizenctl --help`.\n");
+    text.push_str(
+        "\n`kaizenctl CODE --help` shows the flags of one. Command families: `kaizenctl --help`.\n",
+    );
     text
 }
 
@@ -102,7 +109,9 @@ fn operation(card: &Card) -> String {
 
 fn daemon_text() -> String {
     let command = daemon::command();
-    let mut text = String::from("Look after the daemon that owns the data planes\n\nUsage: kaizenctl daemon VERB [--json]\n\n");
+    let mut text = String::from(
+        "Look after the daemon that owns the data planes\n\nUsage: kaizenctl daemon VERB [--json]\n\n",
+    );
     for verb in command.get_subcommands() {
         let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
         text.push_str(&format!("  {:<10} {about}\n", verb.get_name()));

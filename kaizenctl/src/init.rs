@@ -8,7 +8,7 @@ use crate::arguments::Globals;
 use crate::{Failure, Output, connect, operation};
 
 /// Creates the data plane here.
-pub fn run(globals: &Globals) -> Result<Output, Failure> {
+pub(crate) fn run(globals: &Globals) -> Result<Output, Failure> {
     let mut hello = operation::hello(globals)?;
     if globals.project.is_none() {
         hello.project_root.clone_from(&hello.cwd);

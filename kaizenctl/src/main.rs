@@ -57,7 +57,9 @@ fn run(arguments: &[OsString]) -> Result<Output, Failure> {
     match arguments::read(arguments)? {
         Request::Help(topic) => Ok(Output::Text(help::text(&topic)?)),
         Request::Version { json: true } => Ok(Output::Reply(print::raw(&help::version())?)),
-        Request::Version { json: false } => Ok(Output::Text(format!("kaizenctl {}\n", kaizen_proto::VERSION))),
+        Request::Version { json: false } => {
+            Ok(Output::Text(format!("kaizenctl {}\n", kaizen_proto::VERSION)))
+        }
         Request::Operation(card, globals, words) => operation::run(card, &globals, &words),
         Request::Daemon(globals, words) => daemon::run(&globals, &words),
         Request::Init(globals) => init::run(&globals),

@@ -13,7 +13,7 @@ use crate::arguments::{self, Globals};
 use crate::{Failure, Output, connect, print, project, twins};
 
 /// Carries out an operation.
-pub fn run(card: &Card, globals: &Globals, words: &[OsString]) -> Result<Output, Failure> {
+pub(crate) fn run(card: &Card, globals: &Globals, words: &[OsString]) -> Result<Output, Failure> {
     let named = |denial: Denial| denial.for_operation(card.code);
     let mut params = params(card, globals, words).map_err(named)?;
     if card.code == OperationFind::CODE {
@@ -56,7 +56,7 @@ fn params(card: &Card, globals: &Globals, words: &[OsString]) -> Result<Map<Stri
 }
 
 /// Who calls, and for which project.
-pub fn hello(globals: &Globals) -> Result<Hello, Denial> {
+pub(crate) fn hello(globals: &Globals) -> Result<Hello, Denial> {
     let cwd = std::env::current_dir().map_err(|error| {
         Denial::new(Code::ProjectNotFound).with("reason", format!("the working directory is gone: {error}"))
     })?;

@@ -13,12 +13,13 @@ use crate::render;
 ///
 /// # Errors
 /// None that plain data can cause.
-pub fn raw(value: &impl serde::Serialize) -> Result<Box<RawValue>, Denial> {
-    serde_json::value::to_raw_value(value).map_err(|error| Denial::new(Code::Protocol).message(error.to_string()))
+pub(crate) fn raw(value: &impl serde::Serialize) -> Result<Box<RawValue>, Denial> {
+    serde_json::value::to_raw_value(value)
+        .map_err(|error| Denial::new(Code::Protocol).message(error.to_string()))
 }
 
 /// Prints a reply: with `--json` one compact line, indented on a terminal; else for people.
-pub fn reply(reply: &RawValue, json: bool) -> ExitCode {
+pub(crate) fn reply(reply: &RawValue, json: bool) -> ExitCode {
     if json && !io::stdout().is_terminal() {
         return text(&format!("{}\n", reply.get()));
     }
@@ -30,7 +31,7 @@ pub fn reply(reply: &RawValue, json: bool) -> ExitCode {
 }
 
 /// Prints a text. Whoever closed the pipe has seen enough.
-pub fn text(text: &str) -> ExitCode {
+pub(crate) fn text(text: &str) -> ExitCode {
     let mut output = io::stdout().lock();
     match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -40,7 +41,7 @@ pub fn text(text: &str) -> ExitCode {
 }
 
 /// Prints a denial on standard error, and returns its exit status.
-pub fn denial(denial: &Value, json: bool) -> ExitCode {
+pub(crate) fn denial(denial: &Value, json: bool) -> ExitCode {
     let mut output = io::stderr().lock();
     let text = if !json {
         render::denial(denial, &render::Style::of_stderr())

@@ -11,7 +11,7 @@ use crate::arguments::Globals;
 const MARKERS: &[&str] = &["kaizen.toml", "AI/db/kaizen.db", ".git"];
 
 /// The project of a call: an absolute path, and how it was found.
-pub fn resolve(globals: &Globals, cwd: &Path) -> Result<(PathBuf, RootSource), Denial> {
+pub(crate) fn resolve(globals: &Globals, cwd: &Path) -> Result<(PathBuf, RootSource), Denial> {
     if let Some(project) = &globals.project {
         return Ok((cwd.join(project), RootSource::Named));
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 /// How a stream shows text.
 #[derive(Clone, Copy, Debug)]
-pub struct Style {
+pub(crate) struct Style {
     /// Columns of the terminal; none for a pipe, where nothing is cut.
     width: Option<usize>,
     colour: bool,
@@ -17,12 +17,12 @@ const NARROWEST: usize = 12;
 
 impl Style {
     /// The style of standard output.
-    pub fn of_stdout() -> Self {
+    pub(crate) fn of_stdout() -> Self {
         Style::of(io::stdout().is_terminal())
     }
 
     /// The style of standard error.
-    pub fn of_stderr() -> Self {
+    pub(crate) fn of_stderr() -> Self {
         Style::of(io::stderr().is_terminal())
     }
 
@@ -33,7 +33,7 @@ impl Style {
 
     /// No terminal: no colours, nothing cut.
     #[cfg(test)]
-    pub fn plain() -> Self {
+    pub(crate) fn plain() -> Self {
         Style { width: None, colour: false }
     }
 
@@ -53,7 +53,7 @@ fn terminal_width() -> usize {
 }
 
 /// A denial: its code and what is wrong, what to do, and the example.
-pub fn denial(denial: &Value, style: &Style) -> String {
+pub(crate) fn denial(denial: &Value, style: &Style) -> String {
     let text = |name: &str| denial[name].as_str().map(str::to_owned);
     let detail = ["message", "reason", "field", "id", "path"].iter().find_map(|name| match &denial[*name] {
         Value::Null => None,
@@ -77,7 +77,7 @@ pub fn denial(denial: &Value, style: &Style) -> String {
 }
 
 /// A reply.
-pub fn reply(value: &Value, style: &Style) -> String {
+pub(crate) fn reply(value: &Value, style: &Style) -> String {
     let Some(object) = value.as_object() else { return format!("{}\n", scalar(value)) };
     let mut text = String::new();
     if let Some(Value::Object(record)) = object.get("record") {
@@ -159,7 +159,8 @@ fn table(rows: &[&Map<String, Value>], style: &Style) -> String {
         }
     }
     let cell = |row: &Map<String, Value>, column: &str| {
-        let text = row.get(column).map(scalar).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+        let text =
+            row.get(column).map(scalar).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
         // To the second is enough for people.
         if column.ends_with("_at") { text.get(..19).unwrap_or(&text).replace('T', " ") } else { text }
     };
@@ -214,7 +215,9 @@ fn scalar(value: &Value) -> String {
 
 /// The text without control characters, which could do things to a terminal.
 fn clean(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() && character != '\n' { '\u{fffd}' } else { character }).collect()
+    text.chars()
+        .map(|character| if character.is_control() && character != '\n' { '\u{fffd}' } else { character })
+        .collect()
 }
 
 #[cfg(test)]
@@ -246,7 +249,8 @@ mod tests {
 
     #[test]
     fn a_narrow_terminal_cuts_the_widest_column() {
-        let value = json!({"records": [{"id": "g_0123456789", "summary": "x".repeat(100), "status": "active"}]});
+        let value =
+            json!({"records": [{"id": "g_0123456789", "summary": "x".repeat(100), "status": "active"}]});
         let style = Style { width: Some(60), colour: false };
         let text = reply(&value, &style);
         assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");

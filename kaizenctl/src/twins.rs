@@ -17,9 +17,10 @@ use crate::arguments::flag_of;
 ///
 /// # Errors
 /// `DENIED_FILE_NOT_FOUND`, `DENIED_FILE_NOT_UTF8`, `DENIED_FILE_TOO_LARGE`.
-pub fn fill(card: &Card, matches: &ArgMatches, params: &mut Map<String, Value>) -> Result<(), Denial> {
+pub(crate) fn fill(card: &Card, matches: &ArgMatches, params: &mut Map<String, Value>) -> Result<(), Denial> {
     for twin in card.twins {
-        let Some(path) = matches.get_one::<std::ffi::OsString>(&format!("{}-file", flag_of(twin.field))) else {
+        let Some(path) = matches.get_one::<std::ffi::OsString>(&format!("{}-file", flag_of(twin.field)))
+        else {
             continue;
         };
         let inline = params.get(twin.field).and_then(Value::as_str);
@@ -39,7 +40,7 @@ pub fn fill(card: &Card, matches: &ArgMatches, params: &mut Map<String, Value>) 
 ///
 /// # Errors
 /// `DENIED_FILE_NOT_FOUND` (exit status 2), `DENIED_FILE_NOT_UTF8`, `DENIED_FILE_TOO_LARGE`.
-pub fn read_text(path: &OsStr, operation: &str) -> Result<String, Denial> {
+pub(crate) fn read_text(path: &OsStr, operation: &str) -> Result<String, Denial> {
     let shown = path.to_string_lossy().into_owned();
     let not_found = |reason: String| {
         Denial::new(Code::FileNotFound)
@@ -64,9 +65,12 @@ pub fn read_text(path: &OsStr, operation: &str) -> Result<String, Denial> {
     };
     read.map_err(|error| not_found(error.to_string()))?;
     if bytes.len() > PAYLOAD_BYTES {
-        return Err(Denial::new(Code::FileTooLarge).with("path", shown.as_str()).with("limit", PAYLOAD_BYTES));
+        return Err(Denial::new(Code::FileTooLarge)
+            .with("path", shown.as_str())
+            .with("limit", PAYLOAD_BYTES));
     }
-    let text = String::from_utf8(bytes).map_err(|_| Denial::new(Code::FileNotUtf8).with("path", shown.as_str()))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| Denial::new(Code::FileNotUtf8).with("path", shown.as_str()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
 }

@@ -63,7 +63,10 @@ impl Projects {
             slot.open = None;
         }
         let (path, endpoint) = (db_path.clone(), self.endpoint.clone());
-        #[expect(clippy::disallowed_methods, reason = "awaited right here, so a drain waits for it with the call")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "awaited right here, so a drain waits for it with the call"
+        )]
         let opening = tokio::task::spawn_blocking(move || {
             let (plane, lock) = Plane::open(&path, &endpoint)?;
             let identity =
@@ -95,7 +98,9 @@ impl Projects {
 
     /// Closes the plane of a connection's project when it is open. Says whether it was.
     pub async fn close(&self, binding: &Binding) -> bool {
-        let Ok(identity) = Identity::of(binding.db_path.parent().unwrap_or(&binding.db_path)) else { return false };
+        let Ok(identity) = Identity::of(binding.db_path.parent().unwrap_or(&binding.db_path)) else {
+            return false;
+        };
         let key = (identity, binding.db_path.file_name().unwrap_or_default().to_owned());
         let Some(slot) = self.lock().get(&key).cloned() else { return false };
         close_slot(&slot).await

@@ -7,6 +7,7 @@ use jsonrpsee_core::server::{Extensions, ResponsePayload, RpcModule};
 use jsonrpsee_types::{ErrorObjectOwned, Params};
 use kaizen_proto::canonical_json;
 use kaizen_proto::denial::{Code, Denial};
+use kaizen_proto::frame::MAX_FRAME;
 use kaizen_proto::hello::Meta;
 use kaizen_proto::operation::{Access, Operation};
 use serde::Serialize;
@@ -19,6 +20,9 @@ use crate::plane::{Plane, ReadTx, RequestKey, WriteTx, fault, writer};
 
 /// How long a read may take before the caller is told to come back.
 const READ_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Bytes of a reply at most; the envelope must fit into the frame too.
+const MAX_REPLY: usize = MAX_FRAME - 4096;
 
 /// What a handler knows about the call.
 pub struct Context {
@@ -186,6 +190,10 @@ where
 
 /// Reads the parameters of a call and what it carries under `_meta`.
 fn decode<P: DeserializeOwned>(operation: &str, text: &str) -> Result<(P, Option<RequestKey>), Denial> {
+    // Serde would read a list as the fields in their order, which nobody should rely on.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(Denial::usage("the parameters must be a JSON object"));
+    }
     if !text.contains("\"_meta\"") {
         return Ok((serde_json::from_str(text).map_err(|error| bad_params(&error))?, None));
     }
@@ -220,6 +228,13 @@ fn to_text<T: Serialize>(output: &T) -> Result<String, Denial> {
 /// The outcome of a call as JSON-RPC wants it.
 pub fn respond(outcome: Result<String, Denial>) -> ResponsePayload<'static, Box<RawValue>> {
     match outcome.and_then(|text| {
+        if text.len() > MAX_REPLY {
+            return Err(Denial::new(Code::FrameTooLarge)
+                .with("bytes", text.len())
+                .with("limit", MAX_REPLY)
+                .message("the reply would be too large")
+                .action("Ask for fewer records: --limit N, then --after ID."));
+        }
         RawValue::from_string(text).map_err(|error| fault::unexpected("write the reply", &error))
     }) {
         Ok(reply) => ResponsePayload::success(reply),

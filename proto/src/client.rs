@@ -97,7 +97,8 @@ impl Connection {
         let call_id = self.push_request(&mut message, method, params);
         self.stream.get_mut().write_all(message.as_bytes())?;
         let welcome = self.reply(hello_id)?;
-        let welcome = serde_json::from_str(welcome.get()).map_err(|error| CallError::Garbled(error.to_string()))?;
+        let welcome =
+            serde_json::from_str(welcome.get()).map_err(|error| CallError::Garbled(error.to_string()))?;
         Ok((welcome, self.reply(call_id)))
     }
 

@@ -118,7 +118,7 @@ codes! {
     Filesystem "DENIED_FILESYSTEM" Conflict 1 "Put the database on a local disk: [db] path in kaizen.toml.";
     StorageFull "DENIED_STORAGE_FULL" Busy 75 "Free some disk space, then repeat the call.";
     StorageReadOnly "DENIED_STORAGE_READ_ONLY" Conflict 1 "Make the project's AI directory writable for this user.";
-    StorageError "DENIED_STORAGE_ERROR" Internal 1 "Check the disk; then run `kaizenctl K1 --integrity`.";
+    StorageError "DENIED_STORAGE_ERROR" Busy 75 "Check the disk, then repeat the call; nothing of it was stored.";
     Busy "DENIED_BUSY" Busy 75 "Repeat the call a little later.";
     Draining "DENIED_DRAINING" Draining 75 "Repeat the call; a new daemon takes it.";
     Config "DENIED_CONFIG" Invalid 2 "Correct kaizen.toml.";
@@ -246,7 +246,8 @@ impl Denial {
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code.text())?;
-        let detail = ["message", "reason", "field", "id", "path"].iter().find_map(|name| self.fields.get(*name));
+        let detail =
+            ["message", "reason", "field", "id", "path"].iter().find_map(|name| self.fields.get(*name));
         match detail {
             Some(Value::String(text)) => write!(f, ": {text}"),
             Some(other) => write!(f, ": {other}"),

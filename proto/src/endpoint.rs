@@ -28,7 +28,9 @@ impl RuntimeDir {
             return Ok(RuntimeDir { path });
         }
         let dirs = directories::BaseDirs::new().ok_or_else(|| {
-            Denial::new(Code::RuntimeDir).message("there is no home directory").action("Set HOME or KAIZEN_RUNTIME_DIR.")
+            Denial::new(Code::RuntimeDir)
+                .message("there is no home directory")
+                .action("Set HOME or KAIZEN_RUNTIME_DIR.")
         })?;
         // XDG_STATE_HOME is left out on purpose: two shells that differ in it would start two daemons.
         let path = if cfg!(windows) {

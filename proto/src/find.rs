@@ -10,7 +10,8 @@ use crate::operation::{Card, Status};
 const DEFAULT_FOUND: i64 = 5;
 
 /// Words that say nothing about what is wanted.
-const STOP_WORDS: &[&str] = &["a", "an", "the", "of", "to", "for", "in", "on", "and", "or", "with", "is", "it", "my"];
+const STOP_WORDS: &[&str] =
+    &["a", "an", "the", "of", "to", "for", "in", "on", "and", "or", "with", "is", "it", "my"];
 
 fn words(text: &str) -> Vec<String> {
     text.to_lowercase()
@@ -67,7 +68,8 @@ pub fn operations(wanted: &OperationWanted) -> FoundOperations {
         };
     };
     let all: Vec<String> = words(&query).iter().map(|word| singular(word).to_owned()).collect();
-    let telling: Vec<String> = all.iter().filter(|word| !STOP_WORDS.contains(&word.as_str())).cloned().collect();
+    let telling: Vec<String> =
+        all.iter().filter(|word| !STOP_WORDS.contains(&word.as_str())).cloned().collect();
     let words = if telling.is_empty() { all } else { telling };
     let mut scored: Vec<(u64, &Card)> =
         cards.into_iter().map(|card| (score(card, &words), card)).filter(|(score, _)| *score > 0).collect();

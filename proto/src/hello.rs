@@ -35,7 +35,7 @@ pub enum RootSource {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Hello {
-    /// The protocol of the client, see [`PROTOCOL`].
+    /// The protocol of the client.
     pub protocol: u32,
     /// The client's name.
     pub client: String,

@@ -134,7 +134,7 @@ fn denial(code: Code) -> Value {
 
 /// The schema of the whole reply: the daemon adds fields to what the handler of a write returns.
 fn output_schema(card: &Card) -> Value {
-    let mut schema = (card.output_schema)().to_value();
+    let mut schema = json!((card.output_schema)());
     if card.access == Access::Write
         && let Some(fields) = schema.get_mut("properties").and_then(Value::as_object_mut)
     {

@@ -15,7 +15,8 @@ pub(crate) fn repair_version(writer: &mut Writer) -> Result<SchemaState, Denial>
     if state.schema_version.is_some() {
         return Ok(state);
     }
-    migrate::stamp(writer.connection(), schema::manifest_hash(), &Timestamp::now().to_string()).map_err(fail)?;
+    migrate::stamp(writer.connection(), schema::manifest_hash(), &Timestamp::now().to_string())
+        .map_err(fail)?;
     schema::state(writer.connection(), &path).map_err(fail)
 }
 

@@ -20,9 +20,10 @@ fn stamped() -> String {
 }
 
 /// A connection for reading that the pool does not know, so that a long copy holds no place in it.
-fn reader(db_path: &Path) -> Result<Connection, Denial> {
+pub(super) fn reader(db_path: &Path) -> Result<Connection, Denial> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(db_path, flags).map_err(|error| fault::from_rusqlite("open the database", &error))
+    Connection::open_with_flags(db_path, flags)
+        .map_err(|error| fault::from_rusqlite("open the database", &error))
 }
 
 fn shown(root: &Path, path: &Path) -> String {
@@ -39,8 +40,13 @@ fn written(root: &Path, path: &Path) -> Result<WrittenFile, Denial> {
 }
 
 /// Runs work that blocks off the threads that serve calls.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Denial> + Send + 'static) -> Result<T, Denial> {
-    #[expect(clippy::disallowed_methods, reason = "awaited right here, so a drain waits for it with the call")]
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Denial> + Send + 'static,
+) -> Result<T, Denial> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "awaited right here, so a drain waits for it with the call"
+    )]
     let working = tokio::task::spawn_blocking(work);
     working.await.unwrap_or_else(|error| Err(fault::unexpected("finish the work", &error)))
 }
@@ -57,7 +63,8 @@ pub async fn back_up(plane: &Plane, root: &Path) -> Result<BackedUp, Denial> {
         let head = {
             let fail = |error: rusqlite::Error| fault::from_rusqlite("read the copy", &error);
             let copied = reader(&copy)?;
-            let rows = write_tx::query(&copied, "SELECT seq, chain_hash FROM plane_head", &[]).map_err(fail)?;
+            let rows =
+                write_tx::query(&copied, "SELECT seq, chain_hash FROM plane_head", &[]).map_err(fail)?;
             rows.into_iter().next()
         };
         let files = vec![written(&root, &copy)?];
@@ -70,7 +77,12 @@ pub async fn back_up(plane: &Plane, root: &Path) -> Result<BackedUp, Denial> {
         };
         let path = directory.join("backup-manifest.json");
         backup::write_file(&path, &pretty(&manifest)?)?;
-        Ok(BackedUp { status: Status::Ok, backup_dir: shown(&root, &directory), files, manifest: shown(&root, &path) })
+        Ok(BackedUp {
+            status: Status::Ok,
+            backup_dir: shown(&root, &directory),
+            files,
+            manifest: shown(&root, &path),
+        })
     })
     .await
 }
@@ -89,8 +101,8 @@ pub async fn write(plane: &Plane, root: &Path) -> Result<ManifestWritten, Denial
         let snapshot = connection.transaction().map_err(fail)?;
         let mut table_counts = BTreeMap::new();
         for table in migrate::original_tables() {
-            let rows =
-                write_tx::query(&snapshot, &format!("SELECT count(*) AS rows FROM {table}"), &[]).map_err(fail)?;
+            let rows = write_tx::query(&snapshot, &format!("SELECT count(*) AS rows FROM {table}"), &[])
+                .map_err(fail)?;
             table_counts.insert(table.to_owned(), rows.first().map_or(0, |row| row.integer("rows")));
         }
         let state = schema::state(&snapshot, &db_path).map_err(fail)?;

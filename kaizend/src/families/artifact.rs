@@ -7,8 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use kaizen_proto::canonical_json;
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::artifact::{
-    Artifact, ArtifactAdd, ArtifactBrief, ArtifactHash, ArtifactInspect, ArtifactList, ArtifactStored, ArtifactVerified,
-    ArtifactVerify, Artifacts, ArtifactsWanted, FileHash, FileToHash, NewArtifact,
+    Artifact, ArtifactAdd, ArtifactBrief, ArtifactHash, ArtifactInspect, ArtifactList, ArtifactStored,
+    ArtifactVerified, ArtifactVerify, Artifacts, ArtifactsWanted, FileHash, FileToHash, NewArtifact,
 };
 use kaizen_proto::families::record::{InspectRecord, Inspected};
 use kaizen_proto::operation::Status;
@@ -94,7 +94,9 @@ fn hash_file(path: &Path) -> io::Result<Option<(String, i64)>> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {}
         Ok(_) => return Ok(None),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(error) => return Err(error),
     }
     let mut file = File::open(path)?;
@@ -113,7 +115,10 @@ fn hash_file(path: &Path) -> io::Result<Option<(String, i64)>> {
 
 /// [`hash_file`] off the threads that serve calls.
 async fn hash(path: PathBuf) -> Result<Option<(String, i64)>, Denial> {
-    #[expect(clippy::disallowed_methods, reason = "awaited right here, so a drain waits for it with the call")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "awaited right here, so a drain waits for it with the call"
+    )]
     let hashing = tokio::task::spawn_blocking(move || {
         hash_file(&path).map_err(|error| {
             Denial::new(Code::FileUnreadable)
@@ -158,7 +163,10 @@ impl WriteOperation for ArtifactAdd {
             task_id: record::given(params.task_id),
             test: params.test,
         };
-        record::check_short(&[("kind", &draft.kind), ("task_id", draft.task_id.as_deref().unwrap_or_default())])?;
+        record::check_short(&[
+            ("kind", &draft.kind),
+            ("task_id", draft.task_id.as_deref().unwrap_or_default()),
+        ])?;
         Ok(draft)
     }
 
@@ -208,13 +216,15 @@ impl PlainOperation for ArtifactHash {
         if params.path.as_deref().unwrap_or_default().is_empty() {
             return Err(Denial::new(Code::PathRequired));
         }
-        let path = resolve(context.binding.root()?, params.path.as_ref(), params.allow_external).map_err(|denial| {
-            if denial.code == Code::PathOutsideRepo {
-                denial.action("Name a file under the project's root, or pass --allow-external.")
-            } else {
-                denial
-            }
-        })?;
+        let path = resolve(context.binding.root()?, params.path.as_ref(), params.allow_external).map_err(
+            |denial| {
+                if denial.code == Code::PathOutsideRepo {
+                    denial.action("Name a file under the project's root, or pass --allow-external.")
+                } else {
+                    denial
+                }
+            },
+        )?;
         let missing = || Denial::new(Code::FileNotFound).with("path", path.file.display().to_string());
         let (sha256, bytes) = hash(path.file.clone()).await?.ok_or_else(missing)?;
         Ok(FileHash { status: Status::Ok, path: path.shown, sha256, bytes })
@@ -226,7 +236,11 @@ impl ReadOperation for ArtifactInspect {
         record::required_id(params.id.as_ref()).map(drop)
     }
 
-    async fn run(_context: &Context, tx: &mut ReadTx, params: InspectRecord) -> Result<Inspected<Artifact>, Denial> {
+    async fn run(
+        _context: &Context,
+        tx: &mut ReadTx,
+        params: InspectRecord,
+    ) -> Result<Inspected<Artifact>, Denial> {
         record::inspect(tx, "artifacts", params.id.as_ref()).await
     }
 }
@@ -244,7 +258,12 @@ impl ReadOperation for ArtifactList {
             after: after.as_deref(),
         };
         let page = record::page::<ArtifactBrief>(tx, &listing).await?;
-        Ok(Artifacts { status: Status::Ok, count: page.records.len(), records: page.records, next: page.next })
+        Ok(Artifacts {
+            status: Status::Ok,
+            count: page.records.len(),
+            records: page.records,
+            next: page.next,
+        })
     }
 }
 
@@ -253,7 +272,11 @@ impl ReadOperation for ArtifactVerify {
         record::required_id(params.id.as_ref()).map(drop)
     }
 
-    async fn run(context: &Context, tx: &mut ReadTx, params: InspectRecord) -> Result<ArtifactVerified, Denial> {
+    async fn run(
+        context: &Context,
+        tx: &mut ReadTx,
+        params: InspectRecord,
+    ) -> Result<ArtifactVerified, Denial> {
         let artifact = record::inspect::<Artifact>(tx, "artifacts", params.id.as_ref()).await?.record;
         let root = context.binding.root()?;
         // The file may have become a link that leads outside since it was recorded.

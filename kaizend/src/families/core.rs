@@ -1,11 +1,11 @@
 //! Core (K): finding operations, and looking after the data plane as a whole.
 
 use kaizen_proto::denial::{Code, Denial};
-use kaizen_proto::find;
 use kaizen_proto::families::core::{
     BackedUp, CheckPlane, FoundOperations, ManifestWritten, Nothing, OperationFind, OperationWanted,
     PlaneBackup, PlaneCheck, PlaneChecked, SchemaReport, SchemaState, SchemaStatus, WriteManifest,
 };
+use kaizen_proto::find;
 use kaizen_proto::operation::Status;
 use rusqlite::{Connection, OpenFlags};
 
@@ -68,7 +68,7 @@ impl PlainOperation for PlaneCheck {
             return Ok(checked);
         }
         let plane = context.plane().await?;
-        checked.schema = Some(plane.chore(|writer| integrity::repair_version(writer)).await?);
+        checked.schema = Some(plane.chore(integrity::repair_version).await?);
         checked.message = Some("The data plane is open.".into());
         if params.integrity {
             checked.integrity = Some(integrity::check(&plane).await?);

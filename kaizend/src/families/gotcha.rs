@@ -1,9 +1,12 @@
 //! Gotchas (G): observed failures and suspicions, freely recorded.
 
 use kaizen_proto::denial::{Code, Denial};
-use kaizen_proto::families::gotcha::{Gotcha, GotchaAdd, GotchaInspect, GotchaList, GotchaQuery, GotchaUpdate};
+use kaizen_proto::families::gotcha::{
+    Gotcha, GotchaAdd, GotchaInspect, GotchaList, GotchaQuery, GotchaUpdate,
+};
 use kaizen_proto::families::record::{
-    InspectRecord, Inspected, ListRecords, NewRecord, QueryRecords, RecordList, RecordMatches, Recorded, ReviseRecord,
+    InspectRecord, Inspected, ListRecords, NewRecord, QueryRecords, RecordList, RecordMatches, Recorded,
+    ReviseRecord,
 };
 use kaizen_proto::limits;
 use serde_json::json;
@@ -76,7 +79,11 @@ impl ReadOperation for GotchaInspect {
         record::required_id(params.id.as_ref()).map(drop)
     }
 
-    async fn run(_context: &Context, tx: &mut ReadTx, params: InspectRecord) -> Result<Inspected<Gotcha>, Denial> {
+    async fn run(
+        _context: &Context,
+        tx: &mut ReadTx,
+        params: InspectRecord,
+    ) -> Result<Inspected<Gotcha>, Denial> {
         record::inspect(tx, GOTCHA.table, params.id.as_ref()).await
     }
 }

@@ -2,9 +2,9 @@
 
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::learning::{
-    Learned, LearnedContext, LearnedInspect, LearnedList, LearnedQuery, Learning, LearningAdd, LearningInspect,
-    LearningList, LearningQuery, Lesson, LessonChain, LessonStep, Lessons, LessonsWanted, Promote, PromoteGotcha,
-    PromoteLearning, PromotedGotcha, PromotedLearning,
+    Learned, LearnedContext, LearnedInspect, LearnedList, LearnedQuery, Learning, LearningAdd,
+    LearningInspect, LearningList, LearningQuery, Lesson, LessonChain, LessonStep, Lessons, LessonsWanted,
+    Promote, PromoteGotcha, PromoteLearning, PromotedGotcha, PromotedLearning,
 };
 use kaizen_proto::families::record::{
     InspectRecord, Inspected, ListRecords, NewRecord, QueryRecords, RecordList, RecordMatches, Recorded,
@@ -203,7 +203,11 @@ impl ReadOperation for LearningInspect {
         record::required_id(params.id.as_ref()).map(drop)
     }
 
-    async fn run(_context: &Context, tx: &mut ReadTx, params: InspectRecord) -> Result<Inspected<Learning>, Denial> {
+    async fn run(
+        _context: &Context,
+        tx: &mut ReadTx,
+        params: InspectRecord,
+    ) -> Result<Inspected<Learning>, Denial> {
         record::inspect(tx, LEARNING.table, params.id.as_ref()).await
     }
 }
@@ -229,7 +233,11 @@ impl ReadOperation for LearnedInspect {
         record::required_id(params.id.as_ref()).map(drop)
     }
 
-    async fn run(_context: &Context, tx: &mut ReadTx, params: InspectRecord) -> Result<Inspected<Learned>, Denial> {
+    async fn run(
+        _context: &Context,
+        tx: &mut ReadTx,
+        params: InspectRecord,
+    ) -> Result<Inspected<Learned>, Denial> {
         record::inspect(tx, LEARNED.table, params.id.as_ref()).await
     }
 }

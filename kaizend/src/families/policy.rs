@@ -2,8 +2,8 @@
 
 use kaizen_proto::denial::Denial;
 use kaizen_proto::families::policy::{
-    ActivePolicy, NewPolicy, PoliciesWanted, Policy, PolicyAdd, PolicyBrief, PolicyInspect, PolicyList, PolicyListing,
-    PolicyMatches, PolicyQuery, PolicySessionContext, SessionPolicies,
+    ActivePolicy, NewPolicy, PoliciesWanted, Policy, PolicyAdd, PolicyBrief, PolicyInspect, PolicyList,
+    PolicyListing, PolicyMatches, PolicyQuery, PolicySessionContext, SessionPolicies,
 };
 use kaizen_proto::families::record::{InspectRecord, Inspected, ListRecords, QueryRecords, Recorded};
 use kaizen_proto::operation::Status;
@@ -27,7 +27,8 @@ const PRIORITIES: &[&str] = &["critical", "high", "normal", "medium", "low"];
 
 /// The rank of a priority: critical 0, high 1, low 3, anything else 2. `idx_private_policy_status` holds the same
 /// expression, which is how the index is found.
-pub const RANK: &str = "(CASE lower(trim(priority)) WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'low' THEN 3 ELSE 2 END)";
+pub const RANK: &str =
+    "(CASE lower(trim(priority)) WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'low' THEN 3 ELSE 2 END)";
 
 /// Registers the handlers.
 pub fn register(registry: &mut Registry) {
@@ -50,6 +51,29 @@ pub struct Draft {
     status: String,
     writer_role: String,
     test: bool,
+}
+
+/// What the content hash of a new policy covers.
+pub(crate) struct Created<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) scope: &'a str,
+    pub(crate) trigger: &'a str,
+    pub(crate) priority: &'a str,
+    pub(crate) status: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) summary: &'a str,
+    pub(crate) body: &'a str,
+    pub(crate) source_command: &'a str,
+    pub(crate) writer_role: &'a str,
+}
+
+/// The content hash of a new policy.
+pub(crate) fn created_hash(policy: &Created<'_>) -> String {
+    canonical_json::hash(&json!({
+        "id": policy.id, "scope": policy.scope, "trigger": policy.trigger, "priority": policy.priority,
+        "status": policy.status, "title": policy.title, "summary": policy.summary, "body": policy.body,
+        "source_command": policy.source_command, "writer_role": policy.writer_role,
+    }))
 }
 
 impl WriteOperation for PolicyAdd {
@@ -87,11 +111,18 @@ impl WriteOperation for PolicyAdd {
         record::warn_scope(tx, &draft.scope);
         record::warn_unknown(tx, "priority", draft.priority.trim().to_lowercase().as_str(), PRIORITIES);
         let (id, revision_id, now) = (id::new("pol"), id::new("polr"), tx.now());
-        let content_hash = canonical_json::hash(&json!({
-            "id": id, "scope": draft.scope, "trigger": draft.trigger, "priority": draft.priority,
-            "status": draft.status, "title": draft.title, "summary": draft.summary, "body": draft.body,
-            "source_command": "X1", "writer_role": draft.writer_role,
-        }));
+        let content_hash = created_hash(&Created {
+            id: &id,
+            scope: &draft.scope,
+            trigger: &draft.trigger,
+            priority: &draft.priority,
+            status: &draft.status,
+            title: &draft.title,
+            summary: &draft.summary,
+            body: &draft.body,
+            source_command: "X1",
+            writer_role: &draft.writer_role,
+        });
         tx.insert(
             TABLE,
             &[
@@ -168,7 +199,9 @@ async fn window(
     rows.truncate(wanted);
     let next = if more { rows.last().map(|row| row.text("id").to_owned()) } else { None };
     rows.sort_by(|left, right| {
-        let key = |row: &value::Row| (row.integer("rank"), row.text("created_at").to_owned(), row.text("id").to_owned());
+        let key = |row: &value::Row| {
+            (row.integer("rank"), row.text("created_at").to_owned(), row.text("id").to_owned())
+        };
         key(left).cmp(&key(right))
     });
     Ok((value::decode_all(rows)?, next))
@@ -198,13 +231,21 @@ impl ReadOperation for PolicyInspect {
         record::required_id(params.id.as_ref()).map(drop)
     }
 
-    async fn run(_context: &Context, tx: &mut ReadTx, params: InspectRecord) -> Result<Inspected<Policy>, Denial> {
+    async fn run(
+        _context: &Context,
+        tx: &mut ReadTx,
+        params: InspectRecord,
+    ) -> Result<Inspected<Policy>, Denial> {
         record::inspect(tx, TABLE, params.id.as_ref()).await
     }
 }
 
 impl ReadOperation for PolicySessionContext {
-    async fn run(_context: &Context, tx: &mut ReadTx, params: PoliciesWanted) -> Result<SessionPolicies, Denial> {
+    async fn run(
+        _context: &Context,
+        tx: &mut ReadTx,
+        params: PoliciesWanted,
+    ) -> Result<SessionPolicies, Denial> {
         let limit = record::page_limit(params.limit, DEFAULT_SESSION);
         let trigger = record::given(params.trigger);
         let sql = format!(
@@ -221,7 +262,8 @@ impl ReadOperation for PolicySessionContext {
             message: "Active policies for this session.".into(),
             count: records.len(),
             records,
-            required_action: "Follow these policies; reload them before a major task and after compaction.".into(),
+            required_action: "Follow these policies; reload them before a major task and after compaction."
+                .into(),
         })
     }
 }

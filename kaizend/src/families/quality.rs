@@ -2,8 +2,8 @@
 
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::quality::{
-    CONCLUSIONS, NewVerification, ProofAdd, VerificationAdd, VerificationBrief, VerificationQuery, Verifications,
-    VerificationsWanted,
+    CONCLUSIONS, NewVerification, ProofAdd, VerificationAdd, VerificationBrief, VerificationQuery,
+    Verifications, VerificationsWanted,
 };
 use kaizen_proto::families::record::Stored;
 use kaizen_proto::operation::Status;
@@ -104,6 +104,26 @@ fn draft(params: NewVerification, default_conclusion: &str) -> Result<Draft, Den
     Ok(draft)
 }
 
+/// What the content hash of a verification covers.
+pub(crate) struct Verified<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) conclusion: &'a str,
+    pub(crate) summary: &'a str,
+    pub(crate) body: &'a str,
+    pub(crate) evidence: &'a Value,
+    pub(crate) findings: &'a Value,
+    pub(crate) remedies: &'a Value,
+}
+
+/// The content hash of a verification.
+pub(crate) fn verification_hash(verification: &Verified<'_>) -> String {
+    canonical_json::hash(&json!({
+        "id": verification.id, "conclusion": verification.conclusion, "summary": verification.summary,
+        "body": verification.body, "evidence": verification.evidence, "findings": verification.findings,
+        "remedies": verification.remedies,
+    }))
+}
+
 fn store(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Stored, Denial> {
     let task_id = record::soft_task(tx, draft.task_id.as_deref())?;
     tx.about_task(task_id.as_deref());
@@ -112,10 +132,15 @@ fn store(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Stored, Denial> {
         record::warn_missing(tx, "artifact_ids", "artifacts", Some(artifact))?;
     }
     let (id, now) = (id::new("qv"), tx.now());
-    let content_hash = canonical_json::hash(&json!({
-        "id": id, "conclusion": draft.conclusion, "summary": draft.summary, "body": draft.body,
-        "evidence": draft.evidence, "findings": draft.findings, "remedies": draft.remedies,
-    }));
+    let content_hash = verification_hash(&Verified {
+        id: &id,
+        conclusion: &draft.conclusion,
+        summary: &draft.summary,
+        body: &draft.body,
+        evidence: &draft.evidence,
+        findings: &draft.findings,
+        remedies: &draft.remedies,
+    });
     tx.insert(
         "verification_events",
         &[
@@ -165,7 +190,11 @@ impl WriteOperation for VerificationAdd {
 }
 
 impl ReadOperation for VerificationQuery {
-    async fn run(_context: &Context, tx: &mut ReadTx, params: VerificationsWanted) -> Result<Verifications, Denial> {
+    async fn run(
+        _context: &Context,
+        tx: &mut ReadTx,
+        params: VerificationsWanted,
+    ) -> Result<Verifications, Denial> {
         let (query, after) = (record::given(params.query), record::given(params.after));
         let (task_id, conclusion) = (record::given(params.task_id), record::given(params.conclusion));
         let severity = record::given(params.severity);
@@ -181,6 +210,11 @@ impl ReadOperation for VerificationQuery {
             after: after.as_deref(),
         };
         let page = record::page::<VerificationBrief>(tx, &listing).await?;
-        Ok(Verifications { status: Status::Ok, count: page.records.len(), records: page.records, next: page.next })
+        Ok(Verifications {
+            status: Status::Ok,
+            count: page.records.len(),
+            records: page.records,
+            next: page.next,
+        })
     }
 }

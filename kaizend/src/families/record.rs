@@ -4,7 +4,8 @@
 use kaizen_proto::canonical_json;
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::record::{
-    Inspected, ListRecords, NewRecord, QueryRecords, RecordBrief, RecordList, RecordMatches, Recorded, ReviseRecord,
+    Inspected, ListRecords, NewRecord, QueryRecords, RecordBrief, RecordList, RecordMatches, Recorded,
+    ReviseRecord,
 };
 use kaizen_proto::operation::Status;
 use kaizen_proto::{id, limits, spaced_json};
@@ -226,6 +227,40 @@ pub fn draft(params: NewRecord) -> Result<Draft, Denial> {
     Ok(draft)
 }
 
+/// What the content hash of a new record covers.
+pub(crate) struct Created<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) scope: &'a str,
+    pub(crate) status: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) summary: &'a str,
+    pub(crate) body: &'a str,
+    pub(crate) source_task_id: Option<&'a str>,
+    pub(crate) source_command: &'a str,
+    pub(crate) writer_role: &'a str,
+    /// Column and id of the record that it was promoted from.
+    pub(crate) source: Option<(&'static str, &'a str)>,
+}
+
+/// The content hash of a new record.
+pub(crate) fn created_hash(record: &Created<'_>) -> String {
+    let mut extra = Map::new();
+    if let Some((column, source_id)) = record.source {
+        extra.insert(column.into(), source_id.into());
+    }
+    canonical_json::hash(&json!({
+        "id": record.id, "scope": record.scope, "status": record.status, "title": record.title,
+        "summary": record.summary, "body": record.body,
+        "source_task_id": record.source_task_id.unwrap_or_default(), "source_command": record.source_command,
+        "writer_role": record.writer_role, "extra": extra,
+    }))
+}
+
+/// The content hash of a record that is revised.
+pub(crate) fn revised_hash(id: &str, summary: &str, body: &str, status: &str) -> String {
+    canonical_json::hash(&json!({"id": id, "summary": summary, "body": body, "status": status}))
+}
+
 /// Adds a record with its first revision. `source` is the column and id of the record that it was promoted from.
 ///
 /// # Errors
@@ -241,15 +276,18 @@ pub fn add(
     warn_status(tx, &draft.status, kind.statuses);
     warn_scope(tx, &draft.scope);
     let (id, revision_id, now) = (id::new(kind.prefix), id::new(kind.revision_prefix), tx.now());
-    let mut extra = Map::new();
-    if let Some((column, source_id)) = source {
-        extra.insert(column.into(), source_id.into());
-    }
-    let content_hash = canonical_json::hash(&json!({
-        "id": id, "scope": draft.scope, "status": draft.status, "title": draft.title, "summary": draft.summary,
-        "body": draft.body, "source_task_id": task_id.unwrap_or_default(), "source_command": operation,
-        "writer_role": draft.writer_role, "extra": extra,
-    }));
+    let content_hash = created_hash(&Created {
+        id: &id,
+        scope: &draft.scope,
+        status: &draft.status,
+        title: &draft.title,
+        summary: &draft.summary,
+        body: &draft.body,
+        source_task_id: task_id,
+        source_command: operation,
+        writer_role: &draft.writer_role,
+        source,
+    });
     let mut row: Vec<(&'static str, Cell<'_>)> = vec![
         ("id", Cell::Text(&id)),
         ("created_at", Cell::Text(&now)),
@@ -306,7 +344,11 @@ pub struct Revision {
 impl Revision {
     /// What the parameters of a revision change. An empty status keeps the stored one; an empty body clears it.
     pub fn of(params: &ReviseRecord) -> Self {
-        Revision { summary: params.summary.clone(), body: params.body.clone(), status: given(params.status.clone()) }
+        Revision {
+            summary: params.summary.clone(),
+            body: params.body.clone(),
+            status: given(params.status.clone()),
+        }
     }
 }
 
@@ -328,9 +370,8 @@ pub fn revise(
          FROM {} r WHERE r.id = $1",
         kind.revisions, kind.parent, kind.table
     );
-    let stored = tx
-        .query_row(&sql, &[Cell::Text(&id)])?
-        .ok_or_else(|| Denial::record_not_found(&id, kind.table))?;
+    let stored =
+        tx.query_row(&sql, &[Cell::Text(&id)])?.ok_or_else(|| Denial::record_not_found(&id, kind.table))?;
     let summary = revision.summary.as_deref().unwrap_or_else(|| stored.text("summary"));
     let body = revision.body.as_deref().unwrap_or_else(|| stored.text("body"));
     let status = revision.status.as_deref().unwrap_or_else(|| stored.text("status"));
@@ -341,8 +382,7 @@ pub fn revise(
         warn_status(tx, status, kind.statuses);
     }
     let (revision_id, now) = (id::new(kind.revision_prefix), tx.now());
-    let content_hash =
-        canonical_json::hash(&json!({"id": id, "summary": summary, "body": body, "status": status}));
+    let content_hash = revised_hash(&id, summary, body, status);
     tx.update(
         kind.table,
         &id,
@@ -390,6 +430,28 @@ pub struct LedgerEvent<'a> {
     pub test: bool,
 }
 
+/// What the content hash of a ledger event covers.
+pub(crate) struct Logged<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) task_id: Option<&'a str>,
+    pub(crate) scope: &'a str,
+    pub(crate) status: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) summary: &'a str,
+    pub(crate) body: &'a str,
+    pub(crate) source_command: &'a str,
+    pub(crate) writer_role: &'a str,
+}
+
+/// The content hash of a ledger event.
+pub(crate) fn ledger_hash(event: &Logged<'_>) -> String {
+    canonical_json::hash(&json!({
+        "id": event.id, "task_id": event.task_id, "scope": event.scope, "status": event.status,
+        "title": event.title, "summary": event.summary, "body": event.body,
+        "source_command": event.source_command, "writer_role": event.writer_role,
+    }))
+}
+
 /// Adds the ledger event of an operation, with the operation's reply as its body.
 ///
 /// # Errors
@@ -405,10 +467,17 @@ pub fn ledger(
     let (id, now, body) = (id::new("led"), tx.now(), spaced_json::to_string(reply));
     let summary = event.summary.unwrap_or(&title);
     let (scope, status) = (event.scope.unwrap_or("project"), event.status.unwrap_or("noted"));
-    let content_hash = canonical_json::hash(&json!({
-        "id": id, "task_id": event.task_id, "scope": scope, "status": status, "title": title, "summary": summary,
-        "body": body, "source_command": operation, "writer_role": event.writer_role,
-    }));
+    let content_hash = ledger_hash(&Logged {
+        id: &id,
+        task_id: event.task_id,
+        scope,
+        status,
+        title: &title,
+        summary,
+        body: &body,
+        source_command: operation,
+        writer_role: event.writer_role,
+    });
     tx.insert(
         "ledger_events",
         &[
@@ -535,8 +604,11 @@ pub async fn page<T: DeserializeOwned>(tx: &mut ReadTx, listing: &Listing<'_>) -
     if let Some(pattern) = &pattern {
         parameters.push(Cell::Text(pattern));
         let place = parameters.len();
-        let like: Vec<String> =
-            listing.searched.iter().map(|column| format!("t.\"{column}\" LIKE ${place} ESCAPE '\\'")).collect();
+        let like: Vec<String> = listing
+            .searched
+            .iter()
+            .map(|column| format!("t.\"{column}\" LIKE ${place} ESCAPE '\\'"))
+            .collect();
         conditions.push(format!("({})", like.join(" OR ")));
     }
     for (column, wanted) in &listing.filters {
@@ -561,12 +633,16 @@ pub async fn page<T: DeserializeOwned>(tx: &mut ReadTx, listing: &Listing<'_>) -
     let source = match &indexed {
         Some(expression) if crate::plane::search_index::covers(table, listing.searched) => {
             parameters.push(Cell::Text(expression));
-            conditions.push(format!("search_text MATCH ${} AND s.record_table = '{table}'", parameters.len()));
-            format!("search_text f JOIN search_rows s ON s.number = f.rowid JOIN {table} t ON t.id = s.record_id")
+            conditions
+                .push(format!("search_text MATCH ${} AND s.record_table = '{table}'", parameters.len()));
+            format!(
+                "search_text f JOIN search_rows s ON s.number = f.rowid JOIN {table} t ON t.id = s.record_id"
+            )
         }
         _ => format!("{table} t"),
     };
-    let order = if source.starts_with("search_text") { "f.rowid DESC" } else { "t.created_at DESC, t.id DESC" };
+    let order =
+        if source.starts_with("search_text") { "f.rowid DESC" } else { "t.created_at DESC, t.id DESC" };
     // One more than wanted tells whether there is a next page.
     parameters.push(Cell::Integer(if listing.limit < 0 { -1 } else { listing.limit.saturating_add(1) }));
     let sql = format!(
@@ -657,7 +733,8 @@ pub async fn inspect<T: DeserializeOwned>(
 ) -> Result<Inspected<T>, Denial> {
     let id = resolve_read(tx, table, required_id(id)?).await?;
     let sql = format!("SELECT * FROM {table} WHERE id = $1");
-    let row = tx.query_row(&sql, &[Cell::Text(&id)]).await?.ok_or_else(|| Denial::record_not_found(&id, table))?;
+    let row =
+        tx.query_row(&sql, &[Cell::Text(&id)]).await?.ok_or_else(|| Denial::record_not_found(&id, table))?;
     Ok(Inspected { status: Status::Ok, record: row.decode()? })
 }
 

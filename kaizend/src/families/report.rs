@@ -2,6 +2,8 @@
 
 mod budget;
 
+use std::collections::BTreeMap;
+
 use kaizen_proto::denial::Denial;
 use kaizen_proto::families::report::{Digest, DigestCounts, DigestWanted, SessionDigest};
 use kaizen_proto::operation::Status;
@@ -22,7 +24,6 @@ const POLICIES: i64 = 20;
 /// Days of the recent counts.
 const RECENT_DAYS: i64 = 7;
 
-
 /// Registers the handlers.
 pub fn register(registry: &mut Registry) {
     registry.read::<SessionDigest>();
@@ -42,10 +43,11 @@ impl ReadOperation for SessionDigest {
             recent_learned: Vec::new(),
             active_tasks: Vec::new(),
             counts: counts(tx, params.include_test).await?,
-            omitted: Default::default(),
+            omitted: BTreeMap::new(),
             seq: 0,
-            required_action: "Work within the policies; load R0 after compaction, and K0 --query finds an operation."
-                .into(),
+            required_action:
+                "Work within the policies; load R0 after compaction, and K0 --query finds an operation."
+                    .into(),
         };
         let window = [Cell::Integer(limit), Cell::Text(&since), Cell::from(params.include_test)];
         let policies = format!(
@@ -88,7 +90,8 @@ impl ReadOperation for SessionDigest {
             )
             .await?,
         )?;
-        digest.seq = tx.query_row("SELECT seq FROM plane_head", &[]).await?.map_or(0, |row| row.integer("seq"));
+        digest.seq =
+            tx.query_row("SELECT seq FROM plane_head", &[]).await?.map_or(0, |row| row.integer("seq"));
         budget::fit(&mut digest);
         Ok(digest)
     }
@@ -98,7 +101,10 @@ impl ReadOperation for SessionDigest {
 async fn since(tx: &mut ReadTx, seq: Option<i64>) -> Result<String, Denial> {
     let Some(seq) = seq else { return Ok(String::new()) };
     let sql = "SELECT at FROM journal WHERE seq <= $1 ORDER BY seq DESC LIMIT 1";
-    Ok(tx.query_row(sql, &[Cell::Integer(seq)]).await?.map_or_else(String::new, |row| row.text("at").to_owned()))
+    Ok(tx
+        .query_row(sql, &[Cell::Integer(seq)])
+        .await?
+        .map_or_else(String::new, |row| row.text("at").to_owned()))
 }
 
 async fn counts(tx: &mut ReadTx, include_test: bool) -> Result<DigestCounts, Denial> {
@@ -128,7 +134,8 @@ async fn counts(tx: &mut ReadTx, include_test: bool) -> Result<DigestCounts, Den
         );
         tx.query(&sql, &[Cell::Integer(hour(cutoff))]).await?
     } else {
-        let sql = "SELECT name, sum(value) AS value FROM counters WHERE bucket = 0 OR bucket > $1 GROUP BY name";
+        let sql =
+            "SELECT name, sum(value) AS value FROM counters WHERE bucket = 0 OR bucket > $1 GROUP BY name";
         tx.query(sql, &[Cell::Integer(hour(cutoff))]).await?
     };
     for row in &rows {

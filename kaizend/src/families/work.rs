@@ -26,7 +26,7 @@ pub const TASK: Kind = Kind {
 };
 
 /// Plans.
-const PLAN: Kind = Kind {
+pub(crate) const PLAN: Kind = Kind {
     table: "plans",
     revisions: "plan_revision",
     parent: "plan_id",
@@ -102,11 +102,12 @@ impl WriteOperation for PlanCreate {
         let task_id = record::soft_task(tx, plan.task_id.as_deref())?;
         tx.about_task(task_id.as_deref());
         let (id, revision_id, now) = (id::new(PLAN.prefix), id::new(PLAN.revision_prefix), tx.now());
-        let (title, status) = (plan.title.as_deref(), plan.status.as_deref().unwrap_or_default());
-        let (summary, body) = (plan.summary.as_deref().unwrap_or_default(), plan.body.as_deref().unwrap_or_default());
+        let (title, status) =
+            (plan.title.as_deref().unwrap_or_default(), plan.status.as_deref().unwrap_or_default());
+        let (summary, body) =
+            (plan.summary.as_deref().unwrap_or_default(), plan.body.as_deref().unwrap_or_default());
         record::warn_status(tx, status, PLAN.statuses);
-        let content_hash =
-            canonical_json::hash(&json!({"id": id, "title": title, "summary": summary, "body": body}));
+        let content_hash = plan_hash(&id, title, summary, body);
         tx.insert(
             "plans",
             &[
@@ -115,7 +116,7 @@ impl WriteOperation for PlanCreate {
                 ("created_at", Cell::Text(&now)),
                 ("updated_at", Cell::Text(&now)),
                 ("status", Cell::Text(status)),
-                ("title", title.into()),
+                ("title", Cell::Text(title)),
                 ("summary", Cell::Text(summary)),
                 ("body", Cell::Text(body)),
                 ("source_command", Cell::Text("W3")),
@@ -142,6 +143,11 @@ impl WriteOperation for PlanCreate {
         )?;
         Ok(Recorded { status: Status::Ok, id, revision_id, content_hash })
     }
+}
+
+/// The content hash of a new plan.
+pub(crate) fn plan_hash(id: &str, title: &str, summary: &str, body: &str) -> String {
+    canonical_json::hash(&json!({"id": id, "title": title, "summary": summary, "body": body}))
 }
 
 impl WriteOperation for PlanRevise {
@@ -199,6 +205,13 @@ fn packet(params: NewPacket, packet_type: &str) -> Result<Packet, Denial> {
     Ok(packet)
 }
 
+/// The content hash of a packet.
+pub(crate) fn packet_hash(id: &str, title: &str, summary: &str, body: &str, payload_json: &str) -> String {
+    canonical_json::hash(&json!({
+        "id": id, "title": title, "summary": summary, "body": body, "payload_json": payload_json,
+    }))
+}
+
 fn store_packet(
     tx: &mut WriteTx<'_>,
     table: &'static str,
@@ -210,10 +223,7 @@ fn store_packet(
     let task_id = record::soft_task(tx, packet.task_id.as_deref())?;
     tx.about_task(task_id.as_deref());
     let (id, now) = (id::new(prefix), tx.now());
-    let content_hash = canonical_json::hash(&json!({
-        "id": id, "title": packet.title, "summary": packet.summary, "body": packet.body,
-        "payload_json": packet.payload_json,
-    }));
+    let content_hash = packet_hash(&id, &packet.title, &packet.summary, &packet.body, &packet.payload_json);
     tx.insert(
         table,
         &[

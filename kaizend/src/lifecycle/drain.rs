@@ -27,7 +27,10 @@ impl Signals {
     pub(super) fn new() -> Result<Self, Denial> {
         use tokio::signal::unix::{SignalKind, signal};
         let listen = |kind| signal(kind).map_err(|error| fault::unexpected("listen for signals", &error));
-        Ok(Signals { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Signals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
     }
 
     #[cfg(unix)]
@@ -68,7 +71,10 @@ pub(super) async fn drain(
     }
     daemon.closing.cancel();
     daemon.tasks.close();
-    if tokio::time::timeout(until.saturating_duration_since(Instant::now()), daemon.tasks.wait()).await.is_err() {
+    if tokio::time::timeout(until.saturating_duration_since(Instant::now()), daemon.tasks.wait())
+        .await
+        .is_err()
+    {
         tracing::warn!("some connections did not end in time");
     }
     daemon.projects.close_all().await;

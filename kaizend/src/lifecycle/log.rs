@@ -14,7 +14,8 @@ const KEPT: usize = 7;
 /// `DENIED_RUNTIME_DIR` when the file cannot be opened.
 pub fn start(runtime: &RuntimeDir) -> Result<(), Denial> {
     let filter = ["KAIZEN_LOG", "RUST_LOG"].iter().find_map(|name| std::env::var(name).ok());
-    let filter = EnvFilter::try_new(filter.as_deref().unwrap_or("info")).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_new(filter.as_deref().unwrap_or("info")).unwrap_or_else(|_| EnvFilter::new("info"));
     let file = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("kaizend")

@@ -64,7 +64,9 @@ pub fn claim(runtime: &RuntimeDir) -> Result<Claim, Denial> {
     runtime_dir::prepare(runtime)?;
     let path = runtime.daemon_lock();
     let denied = |path: &Path, error: &io::Error| {
-        Denial::new(Code::RuntimeDir).with("path", path.display().to_string()).with("reason", error.to_string())
+        Denial::new(Code::RuntimeDir)
+            .with("path", path.display().to_string())
+            .with("reason", error.to_string())
     };
     let lock = File::options()
         .create(true)
@@ -91,7 +93,9 @@ pub fn claim(runtime: &RuntimeDir) -> Result<Claim, Denial> {
 fn listen(runtime: &RuntimeDir) -> Result<(Listener, Identity), Denial> {
     let socket = runtime.socket();
     let denied = |error: io::Error| {
-        Denial::new(Code::RuntimeDir).with("path", socket.display().to_string()).with("reason", error.to_string())
+        Denial::new(Code::RuntimeDir)
+            .with("path", socket.display().to_string())
+            .with("reason", error.to_string())
     };
     match fs::remove_file(&socket) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(denied(error)),

@@ -43,7 +43,10 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
         "SELECT 0 AS bucket, count(*) AS value FROM gotcha WHERE status = 'active' AND is_test = 0",
     ),
     (LEARNED_TOTAL, "SELECT 0 AS bucket, count(*) AS value FROM learned WHERE is_test = 0"),
-    (TASKS_ACTIVE, "SELECT 0 AS bucket, count(*) AS value FROM tasks WHERE status = 'active' AND is_test = 0"),
+    (
+        TASKS_ACTIVE,
+        "SELECT 0 AS bucket, count(*) AS value FROM tasks WHERE status = 'active' AND is_test = 0",
+    ),
     (
         TASKS_WITHOUT_LEDGER,
         "SELECT 0 AS bucket, count(*) AS value FROM tasks t WHERE status = 'active' AND is_test = 0 \
@@ -62,8 +65,7 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
 
 /// The blocking verifications that no later acceptable one for the same task or proof has cleared, as rows for
 /// `open_blockers`.
-pub const OPEN_BLOCKERS: &str =
-    "SELECT b.id AS verification_id, b.created_at, b.task_id, b.proof_id FROM verification_events b \
+pub const OPEN_BLOCKERS: &str = "SELECT b.id AS verification_id, b.created_at, b.task_id, b.proof_id FROM verification_events b \
      WHERE b.is_test = 0 \
      AND b.conclusion IN ('VERIFICATION_FAILED', 'NEEDS_HUMAN_DECISION', 'STRUCTURAL_REWORK_RECOMMENDED') \
      AND NOT EXISTS (SELECT 1 FROM verification_events a \
@@ -90,16 +92,20 @@ pub(super) fn flush(connection: &Connection, deltas: &mut Deltas) -> rusqlite::R
 }
 
 /// Computes all counts anew.
-pub(super) fn rebuild(connection: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn rebuild(connection: &Connection) -> rusqlite::Result<()> {
     execute(connection, "DELETE FROM counters", &[])?;
     for (name, definition) in DEFINITIONS {
-        let sql = format!("INSERT INTO counters (name, bucket, value) SELECT $1, bucket, value FROM ({definition})");
+        let sql = format!(
+            "INSERT INTO counters (name, bucket, value) SELECT $1, bucket, value FROM ({definition})"
+        );
         execute(connection, &sql, &[Cell::Text(name)])?;
     }
     execute(connection, "DELETE FROM open_blockers", &[])?;
     execute(
         connection,
-        &format!("INSERT INTO open_blockers (verification_id, created_at, task_id, proof_id) {OPEN_BLOCKERS}"),
+        &format!(
+            "INSERT INTO open_blockers (verification_id, created_at, task_id, proof_id) {OPEN_BLOCKERS}"
+        ),
         &[],
     )?;
     Ok(())
@@ -154,7 +160,12 @@ fn has_ledger(connection: &Connection, task_id: Option<&str>) -> rusqlite::Resul
 
 /// A ledger event takes its task off the list of those without one, and the last to go puts it back. The row itself
 /// is already written or gone.
-fn ledger_event(connection: &Connection, deltas: &mut Deltas, row: &Named<'_>, sign: i64) -> rusqlite::Result<()> {
+fn ledger_event(
+    connection: &Connection,
+    deltas: &mut Deltas,
+    row: &Named<'_>,
+    sign: i64,
+) -> rusqlite::Result<()> {
     if row.integer("is_test") == 0 {
         add(deltas, LEDGER_EVENTS, row.bucket(), sign);
     }

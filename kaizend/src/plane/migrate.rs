@@ -25,7 +25,11 @@ pub struct Migration {
 
 /// All migrations, in order.
 pub const MIGRATIONS: &[Migration] = &[
-    Migration { version: 1, name: "foundation", sql: include_str!("../../../migrations/0001_foundation.sql") },
+    Migration {
+        version: 1,
+        name: "foundation",
+        sql: include_str!("../../../migrations/0001_foundation.sql"),
+    },
     Migration { version: 2, name: "journal", sql: include_str!("../../../migrations/0002_journal.sql") },
 ];
 
@@ -52,18 +56,33 @@ pub(super) fn run(connection: &mut Connection, db_path: &Path) -> Result<(), Den
     let stamped = stored_manifest(connection, applied)?;
     // Whoever altered the schema by hand should hear of it, so only a known stamp is renewed.
     let renew = applied == 0 || stamped.as_deref() == Some(schema::manifest_hash_of(applied).as_str());
-    connection.execute_batch("PRAGMA foreign_keys = OFF").map_err(|error| fault::from_rusqlite("migrate", &error))?;
+    connection
+        .execute_batch("PRAGMA foreign_keys = OFF")
+        .map_err(|error| fault::from_rusqlite("migrate", &error))?;
     for migration in pending {
         tracing::info!(version = migration.version, name = migration.name, "migrating");
         apply(connection, db_path, migration, renew)?;
     }
-    connection.execute_batch("PRAGMA foreign_keys = ON").map_err(|error| fault::from_rusqlite("migrate", &error))
+    connection
+        .execute_batch("PRAGMA foreign_keys = ON")
+        .map_err(|error| fault::from_rusqlite("migrate", &error))
+}
+
+/// A database in memory with the schema of this release and nothing in it, to compare others with.
+pub(crate) fn fresh() -> Result<Connection, Denial> {
+    let fail = |error: rusqlite::Error| fault::from_rusqlite("make a database to compare with", &error);
+    let mut connection = Connection::open_in_memory().map_err(fail)?;
+    for migration in MIGRATIONS {
+        apply(&mut connection, Path::new(":memory:"), migration, true)?;
+    }
+    Ok(connection)
 }
 
 /// How many migrations the database has, when they are those of this release.
 fn applied(connection: &Connection, db_path: &Path) -> Result<usize, Denial> {
     let fail = |error: rusqlite::Error| fault::from_rusqlite("read the migrations", &error);
-    let tables = query(connection, "SELECT name FROM sqlite_schema WHERE type = 'table'", &[]).map_err(fail)?;
+    let tables =
+        query(connection, "SELECT name FROM sqlite_schema WHERE type = 'table'", &[]).map_err(fail)?;
     if tables.is_empty() {
         return Ok(0);
     }
@@ -72,18 +91,21 @@ fn applied(connection: &Connection, db_path: &Path) -> Result<usize, Denial> {
             .with("db_path", db_path.display().to_string())
             .with("reason", "the database holds tables that this program did not make"));
     }
-    let rows = query(connection, "SELECT version, name, sha256 FROM migrations ORDER BY version", &[]).map_err(fail)?;
+    let rows = query(connection, "SELECT version, name, sha256 FROM migrations ORDER BY version", &[])
+        .map_err(fail)?;
     if rows.len() > MIGRATIONS.len() {
         let reason = format!(
             "the database has {} migrations, this release knows {}: a newer release wrote it",
             rows.len(),
             MIGRATIONS.len()
         );
-        return Err(schema::status(db_path, &reason).action("Install the release that wrote the database, or a newer one."));
+        return Err(schema::status(db_path, &reason)
+            .action("Install the release that wrote the database, or a newer one."));
     }
     for (row, known) in rows.iter().zip(MIGRATIONS) {
         if row.integer("version") != known.version || row.text("sha256") != sha256_hex(known.sql.as_bytes()) {
-            let reason = format!("migration {} of the database is not the one of this release", row.text("name"));
+            let reason =
+                format!("migration {} of the database is not the one of this release", row.text("name"));
             return Err(schema::status(db_path, &reason));
         }
     }
@@ -99,7 +121,12 @@ fn stored_manifest(connection: &Connection, applied: usize) -> Result<Option<Str
     Ok(rows.first().and_then(|row| row.optional_text("manifest_hash")).map(str::to_owned))
 }
 
-fn apply(connection: &mut Connection, db_path: &Path, migration: &Migration, renew: bool) -> Result<(), Denial> {
+fn apply(
+    connection: &mut Connection,
+    db_path: &Path,
+    migration: &Migration,
+    renew: bool,
+) -> Result<(), Denial> {
     let fail = |error: rusqlite::Error| fault::from_rusqlite("migrate the database", &error);
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(fail)?;
@@ -162,7 +189,8 @@ pub(crate) fn stamp(connection: &Connection, manifest_hash: &str, now: &str) -> 
 
 fn back_up(connection: &Connection, db_path: &Path, applied: usize) -> Result<(), Denial> {
     let stamp = Timestamp::now().file_stamp();
-    let directory = db_path.with_file_name("backups").join(format!("{stamp}-before-migration-{}", applied + 1));
+    let directory =
+        db_path.with_file_name("backups").join(format!("{stamp}-before-migration-{}", applied + 1));
     crate::care::backup::copy_database(connection, &directory).map(drop)
 }
 
@@ -174,11 +202,15 @@ mod tests {
     #[test]
     fn the_list_is_the_folder() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
-        let mut files: Vec<String> =
-            std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        let mut files: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
         files.sort();
-        let listed: Vec<String> =
-            MIGRATIONS.iter().map(|migration| format!("{:04}_{}.sql", migration.version, migration.name)).collect();
+        let listed: Vec<String> = MIGRATIONS
+            .iter()
+            .map(|migration| format!("{:04}_{}.sql", migration.version, migration.name))
+            .collect();
         assert_eq!(files, listed);
     }
 

@@ -12,6 +12,9 @@ pub mod readers;
 pub mod schema;
 pub mod search_index;
 pub mod tables;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;
 pub mod value;
 pub mod write_tx;
 pub mod writer;

@@ -73,17 +73,24 @@ pub(super) fn open(db_path: &Path, endpoint: &str) -> Result<Opened, Denial> {
     sniff(db_path)?;
     let mut connection = writer_connection(db_path)?;
     migrate::run(&mut connection, db_path)?;
-    let identity = Identity::of(db_path).map_err(|error| fault::from_io("look at the database", db_path, &error))?;
+    let identity =
+        Identity::of(db_path).map_err(|error| fault::from_io("look at the database", db_path, &error))?;
     Ok(Opened { connection, identity, lock })
 }
 
 /// The connection that writes.
 pub(super) fn writer_connection(db_path: &Path) -> Result<Connection, Denial> {
-    let fail = |error: rusqlite::Error| fault::from_rusqlite("open the database", &error).with("db_path", db_path.display().to_string());
+    let fail = |error: rusqlite::Error| {
+        fault::from_rusqlite("open the database", &error).with("db_path", db_path.display().to_string())
+    };
     if rusqlite::version_number() < OLDEST_SQLITE {
-        return Err(fault::unexpected("open the database", &format!("SQLite {} is too old", rusqlite::version())));
+        return Err(fault::unexpected(
+            "open the database",
+            &format!("SQLite {} is too old", rusqlite::version()),
+        ));
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(db_path, flags).map_err(fail)?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fail)?;
     connection
@@ -105,7 +112,9 @@ pub(crate) fn sniff(db_path: &Path) -> Result<(), Denial> {
         Err(error) => return Err(fault::from_io("look at the database", db_path, &error)),
     };
     let foreign = |reason: &str| {
-        Denial::new(Code::ForeignDatabase).with("db_path", db_path.display().to_string()).with("reason", reason)
+        Denial::new(Code::ForeignDatabase)
+            .with("db_path", db_path.display().to_string())
+            .with("reason", reason)
     };
     if !metadata.is_file() {
         return Err(foreign("it is not a regular file"));
@@ -170,7 +179,9 @@ fn check_filesystem(directory: &Path) -> Result<(), Denial> {
         .dev();
     let Ok(mounts) = fs::read_to_string("/proc/self/mountinfo") else { return Ok(()) };
     match network_filesystem(&mounts, (rustix::fs::major(device), rustix::fs::minor(device))) {
-        Some(kind) => Err(filesystem(directory, &format!("{kind} has no shared memory for the write-ahead log"))),
+        Some(kind) => {
+            Err(filesystem(directory, &format!("{kind} has no shared memory for the write-ahead log")))
+        }
         None => Ok(()),
     }
 }
@@ -184,8 +195,20 @@ fn check_filesystem(_directory: &Path) -> Result<(), Denial> {
 /// `mounts` has the form of proc(5)'s mountinfo: the third field is major:minor, the type follows the lone `-`.
 #[cfg(any(target_os = "linux", test))]
 fn network_filesystem(mounts: &str, device: (u32, u32)) -> Option<&str> {
-    const FOREIGN: &[&str] =
-        &["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "afs", "ceph", "ncpfs", "glusterfs", "fuse.glusterfs"];
+    const FOREIGN: &[&str] = &[
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "9p",
+        "fuse.sshfs",
+        "afs",
+        "ceph",
+        "ncpfs",
+        "glusterfs",
+        "fuse.glusterfs",
+    ];
     let wanted = format!("{}:{}", device.0, device.1);
     let line = mounts.lines().find(|line| line.split(' ').nth(2) == Some(&wanted))?;
     let kind = line.split(" - ").nth(1)?.split(' ').next()?;

@@ -28,7 +28,7 @@ pub(super) fn pool(db_path: &Path) -> SqlitePool {
         .max_connections(READERS)
         .min_connections(0)
         .acquire_timeout(Duration::from_secs(30))
-        .idle_timeout(Duration::from_secs(300))
+        .idle_timeout(Duration::from_mins(5))
         .max_lifetime(None)
         .test_before_acquire(false)
         .connect_lazy_with(options)

@@ -18,8 +18,7 @@ pub const MIGRATION_ID: &str = "kaizen-system-foundation-v1";
 /// The row of `schema_version`.
 pub const ROW_ID: &str = "kaizen";
 /// What is read of the version row.
-pub const VERSION_SQL: &str =
-    "SELECT schema_version, migration_id, applied_at, tool_version, manifest_hash FROM schema_version LIMIT 1";
+pub const VERSION_SQL: &str = "SELECT schema_version, migration_id, applied_at, tool_version, manifest_hash FROM schema_version LIMIT 1";
 
 /// What the version row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +70,9 @@ pub fn judge(row: Option<&super::value::Row>) -> Verdict {
         return Verdict::Wrong { reason: format!("schema version {version}, this release knows {VERSION}") };
     }
     if migration_id != MIGRATION_ID {
-        return Verdict::Wrong { reason: format!("schema {migration_id}, this release knows {MIGRATION_ID}") };
+        return Verdict::Wrong {
+            reason: format!("schema {migration_id}, this release knows {MIGRATION_ID}"),
+        };
     }
     match row.optional_text("manifest_hash") {
         Some(stored) if stored == manifest_hash() => Verdict::Good,
@@ -128,7 +129,8 @@ pub fn state(connection: &Connection, db_path: &Path) -> rusqlite::Result<Schema
             known: i64::try_from(migrate::MIGRATIONS.len()).unwrap_or(i64::MAX),
         });
     }
-    let row = if has("schema_version") { query(connection, VERSION_SQL, &[])?.into_iter().next() } else { None };
+    let row =
+        if has("schema_version") { query(connection, VERSION_SQL, &[])?.into_iter().next() } else { None };
     let verdict = judge(row.as_ref());
     if let Verdict::Wrong { reason } = &verdict {
         state.reason = Some(reason.clone());

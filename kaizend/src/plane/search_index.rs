@@ -62,16 +62,15 @@ pub(super) fn flush(connection: &Connection, changes: &mut Vec<Change>) -> rusql
             execute(connection, "DELETE FROM search_rows WHERE number = $1", &[known.into()])?;
             continue;
         };
-        let number = match known {
-            Some(number) => number,
-            None => {
-                execute(
-                    connection,
-                    "INSERT INTO search_rows (record_table, record_id) VALUES ($1, $2)",
-                    &[Cell::Text(change.table), Cell::Text(&change.id)],
-                )?;
-                connection.last_insert_rowid()
-            }
+        let number = if let Some(number) = known {
+            number
+        } else {
+            execute(
+                connection,
+                "INSERT INTO search_rows (record_table, record_id) VALUES ($1, $2)",
+                &[Cell::Text(change.table), Cell::Text(&change.id)],
+            )?;
+            connection.last_insert_rowid()
         };
         execute(
             connection,
@@ -83,14 +82,18 @@ pub(super) fn flush(connection: &Connection, changes: &mut Vec<Change>) -> rusql
 }
 
 /// Builds the whole index anew from the records.
-pub(super) fn rebuild(connection: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn rebuild(connection: &Connection) -> rusqlite::Result<()> {
     execute(connection, "DELETE FROM search_rows", &[])?;
     execute(connection, "INSERT INTO search_text (search_text) VALUES ('delete-all')", &[])?;
     for (table, columns) in SEARCHED {
-        let content: Vec<String> = columns.iter().map(|column| format!("coalesce(\"{column}\", '')")).collect();
+        let content: Vec<String> =
+            columns.iter().map(|column| format!("coalesce(\"{column}\", '')")).collect();
         let rows = query(
             connection,
-            &format!("SELECT id, {} AS content FROM {table} ORDER BY created_at, id", content.join(" || char(10) || ")),
+            &format!(
+                "SELECT id, {} AS content FROM {table} ORDER BY created_at, id",
+                content.join(" || char(10) || ")
+            ),
             &[],
         )?;
         let mut changes: Vec<Change> = rows.iter().map(|row| from_row(table, row)).collect();
@@ -105,7 +108,9 @@ fn from_row(table: &'static str, row: &Row) -> Change {
 
 /// Whether a search in these columns of a table can use the index.
 pub fn covers(table: &str, columns: &[&str]) -> bool {
-    SEARCHED.iter().any(|(name, indexed)| *name == table && columns.iter().all(|column| indexed.contains(column)))
+    SEARCHED
+        .iter()
+        .any(|(name, indexed)| *name == table && columns.iter().all(|column| indexed.contains(column)))
 }
 
 /// The full-text expression for the candidates of a substring query; none when it is too short for trigrams.

@@ -215,13 +215,21 @@ impl ToSql for Bound<'_> {
 }
 
 /// Runs a statement on the writer's connection. For `plane` only.
-pub(super) fn execute(connection: &Connection, sql: &str, parameters: &[Cell<'_>]) -> rusqlite::Result<usize> {
+pub(super) fn execute(
+    connection: &Connection,
+    sql: &str,
+    parameters: &[Cell<'_>],
+) -> rusqlite::Result<usize> {
     let mut statement = connection.prepare_cached(sql)?;
     statement.execute(rusqlite::params_from_iter(parameters.iter().map(|cell| Bound(*cell))))
 }
 
 /// Runs a query on a blocking connection. For `plane` and `care` only.
-pub(crate) fn query(connection: &Connection, sql: &str, parameters: &[Cell<'_>]) -> rusqlite::Result<Vec<Row>> {
+pub(crate) fn query(
+    connection: &Connection,
+    sql: &str,
+    parameters: &[Cell<'_>],
+) -> rusqlite::Result<Vec<Row>> {
     let mut statement = connection.prepare_cached(sql)?;
     let columns: Arc<[String]> = statement.column_names().into_iter().map(str::to_owned).collect();
     let mut rows = statement.query(rusqlite::params_from_iter(parameters.iter().map(|cell| Bound(*cell))))?;

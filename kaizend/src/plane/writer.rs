@@ -91,8 +91,13 @@ enum Lost {
 
 impl Writer {
     /// Takes over a connection that [`open::open`] made and migrated.
-    pub(super) fn new(connection: Connection, identity: Identity, shared: Arc<Shared>) -> Result<Self, Denial> {
-        let tables = tables::read(&connection).map_err(|error| fault::from_rusqlite("read the schema", &error))?;
+    pub(super) fn new(
+        connection: Connection,
+        identity: Identity,
+        shared: Arc<Shared>,
+    ) -> Result<Self, Denial> {
+        let tables =
+            tables::read(&connection).map_err(|error| fault::from_rusqlite("read the schema", &error))?;
         let mut writer = Writer {
             connection,
             tables,
@@ -139,7 +144,8 @@ impl Writer {
                 self.rest();
             }
         }
-        if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA optimize;") {
+        if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA optimize;")
+        {
             tracing::warn!(%error, "could not write the log back on closing");
         }
     }
@@ -164,20 +170,22 @@ impl Writer {
             return refuse(jobs, &denial);
         }
         match self.transaction(jobs) {
-            Ok(outcomes) => self.answer(jobs, outcomes),
-            Err(Lost::RolledBack(denial)) if jobs.len() == 1 => refuse(jobs, &denial),
+            Ok(outcomes) => answer(jobs, outcomes),
+            Err(Lost::RolledBack(denial)) if jobs.len() == 1 || denial.code != Code::StorageFull => {
+                refuse(jobs, &denial);
+            }
             Err(Lost::RolledBack(_)) => {
-                // One of them took the whole transaction down (a full disk, say); alone, the others may still fit.
+                // Together they did not fit on the disk; alone, some of them may.
                 for job in jobs.drain(..) {
                     let mut alone = vec![job];
                     match self.transaction(&mut alone) {
-                        Ok(outcomes) => self.answer(&mut alone, outcomes),
+                        Ok(outcomes) => answer(&mut alone, outcomes),
                         Err(Lost::RolledBack(denial)) => refuse(&mut alone, &denial),
-                        Err(Lost::Unknown(denial)) => self.recover(&mut alone, Vec::new(), &denial),
+                        Err(Lost::Unknown(denial)) => self.recover(&mut alone, &denial),
                     }
                 }
             }
-            Err(Lost::Unknown(denial)) => self.recover(jobs, Vec::new(), &denial),
+            Err(Lost::Unknown(denial)) => self.recover(jobs, &denial),
         }
     }
 
@@ -186,12 +194,7 @@ impl Writer {
         if self.shared.suspect.load(Ordering::Acquire) {
             return Err(Denial::new(Code::PlaneSuspect).message("the last write could not be made durable"));
         }
-        if Identity::of(&self.db_path).ok().as_ref() != Some(&self.identity) {
-            self.shared.close();
-            return Err(Denial::new(Code::PlaneReplaced)
-                .with("db_path", self.db_path.display().to_string())
-                .message("the database file was replaced or deleted while it was open"));
-        }
+        self.still_there()?;
         match schema::verdict(&self.connection) {
             Ok(Verdict::Good) => Ok(()),
             Ok(Verdict::Drifted { stored }) => Err(schema::drift(&self.db_path, stored.as_deref())),
@@ -200,9 +203,22 @@ impl Writer {
         }
     }
 
+    /// Whether the path still names the file that is open.
+    fn still_there(&self) -> Result<(), Denial> {
+        if Identity::of(&self.db_path).ok().as_ref() == Some(&self.identity) {
+            return Ok(());
+        }
+        self.shared.close();
+        Err(Denial::new(Code::PlaneReplaced)
+            .with("db_path", self.db_path.display().to_string())
+            .message("the database file was replaced or deleted while it was open"))
+    }
+
     fn transaction(&mut self, jobs: &mut [Job]) -> Result<Vec<Outcome>, Lost> {
-        let lost = |doing: &str, error: &rusqlite::Error| Lost::RolledBack(fault::from_rusqlite(doing, error));
-        execute(&self.connection, "BEGIN IMMEDIATE", &[]).map_err(|error| lost("begin a transaction", &error))?;
+        let lost =
+            |doing: &str, error: &rusqlite::Error| Lost::RolledBack(fault::from_rusqlite(doing, error));
+        execute(&self.connection, "BEGIN IMMEDIATE", &[])
+            .map_err(|error| lost("begin a transaction", &error))?;
         let (seq, chain_hash) = (self.seq, self.chain_hash.clone());
         let mut outcomes = Vec::with_capacity(jobs.len());
         for job in jobs.iter_mut() {
@@ -235,6 +251,8 @@ impl Writer {
             self.forget(seq, chain_hash);
             return self.after_failed_commit(outcomes, jobs_end, &error, denial);
         }
+        // Committed into a file that nobody can find any more is not stored.
+        self.still_there().map_err(Lost::RolledBack)?;
         self.shared.seq.send_replace(self.seq);
         Ok(outcomes)
     }
@@ -285,8 +303,8 @@ impl Writer {
         Err(Lost::RolledBack(denial))
     }
 
-    fn recover(&mut self, jobs: &mut Vec<Job>, outcomes: Vec<Outcome>, denial: &Denial) {
-        debug_assert!(outcomes.is_empty(), "an unknown end has no outcomes");
+    /// Refuses jobs of which nobody knows whether they are stored; their keys tell when they are sent again.
+    fn recover(&mut self, jobs: &mut Vec<Job>, denial: &Denial) {
         refuse(jobs, denial);
         if !self.connection.is_autocommit() {
             // The connection is stuck in a transaction that it cannot end.
@@ -311,7 +329,8 @@ impl Writer {
         };
         self.seq = head.integer("seq");
         head.text("chain_hash").clone_into(&mut self.chain_hash);
-        let last = query(&self.connection, "SELECT at FROM journal ORDER BY seq DESC LIMIT 1", &[]).map_err(fail)?;
+        let last =
+            query(&self.connection, "SELECT at FROM journal ORDER BY seq DESC LIMIT 1", &[]).map_err(fail)?;
         if let Some(at) = last.first().and_then(|row| Timestamp::parse(row.text("at"))) {
             self.last_at = at;
         }
@@ -419,13 +438,6 @@ impl Writer {
         Ok(Sealed { reply, seq, chain_hash })
     }
 
-    fn answer(&mut self, jobs: &mut Vec<Job>, outcomes: Vec<Outcome>) {
-        for (job, outcome) in jobs.drain(..).zip(outcomes) {
-            // A caller that has gone away does not want the reply.
-            let _ = job.reply.send(outcome);
-        }
-    }
-
     /// What is done while nobody waits.
     fn rest(&mut self) {
         let wal = self.shared.wal_bytes();
@@ -438,7 +450,9 @@ impl Writer {
         if now.micros() - self.trimmed_at.micros() > 3_600_000_000 {
             self.trimmed_at = now;
             let old = now.minus_days(REQUESTS_KEPT_DAYS).to_string();
-            if let Err(error) = execute(&self.connection, "DELETE FROM requests WHERE at < $1", &[Cell::Text(&old)]) {
+            if let Err(error) =
+                execute(&self.connection, "DELETE FROM requests WHERE at < $1", &[Cell::Text(&old)])
+            {
                 tracing::warn!(%error, "could not trim the replies that are kept");
             }
         }
@@ -495,6 +509,13 @@ fn finish_reply(reply: &mut String, seq: i64, chain_hash: &str, warnings: &[Stri
         let _ = write!(reply, r#","warnings":{}"#, serde_json::json!(warnings));
     }
     reply.push('}');
+}
+
+fn answer(jobs: &mut Vec<Job>, outcomes: Vec<Outcome>) {
+    for (job, outcome) in jobs.drain(..).zip(outcomes) {
+        // A caller that has gone away does not want the reply.
+        let _ = job.reply.send(outcome);
+    }
 }
 
 fn refuse(jobs: &mut Vec<Job>, denial: &Denial) {

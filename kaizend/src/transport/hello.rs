@@ -49,15 +49,18 @@ pub fn bind(hello: Hello) -> Result<(Binding, Welcome), Denial> {
         db_path,
         root_source: hello.root_source,
         caller: Arc::new(Caller { actor: given(hello.actor), session: given(hello.session) }),
-        env: hello.env.into_iter().filter(|(name, value)| name.starts_with("KAIZEN_") && !value.is_empty()).collect(),
+        env: hello
+            .env
+            .into_iter()
+            .filter(|(name, value)| name.starts_with("KAIZEN_") && !value.is_empty())
+            .collect(),
     };
     Ok((binding, welcome))
 }
 
 fn canonical_root(root: &str) -> Result<PathBuf, Denial> {
-    let denied = |reason: String| {
-        Denial::new(Code::ProjectNotFound).with("path", root).with("reason", reason)
-    };
+    let denied =
+        |reason: String| Denial::new(Code::ProjectNotFound).with("path", root).with("reason", reason);
     if !Path::new(root).is_absolute() {
         return Err(denied("the project root must be an absolute path".into()));
     }

@@ -75,7 +75,8 @@ impl<'a> Request<'a> {
             Ok(request) if request.jsonrpc == "2.0" => Ok(request),
             Ok(request) => Err((owned_id(request.id), invalid("jsonrpc must be \"2.0\""))),
             Err(error) => {
-                let id = serde_json::from_str::<OnlyId<'_>>(text.get()).map_or(Id::Null, |only| owned_id(only.id));
+                let id =
+                    serde_json::from_str::<OnlyId<'_>>(text.get()).map_or(Id::Null, |only| owned_id(only.id));
                 Err((id, invalid(&format!("not a request: {error}"))))
             }
         }

@@ -1,7 +1,8 @@
 //! Gotchas (G): observed failures and suspicions, freely recorded.
 
 use super::record::{
-    InspectRecord, Inspected, ListRecords, NewRecord, QueryRecords, RecordList, RecordMatches, Recorded, ReviseRecord,
+    InspectRecord, Inspected, ListRecords, NewRecord, QueryRecords, RecordList, RecordMatches, Recorded,
+    ReviseRecord,
 };
 use crate::operation::{NO_TWINS, TEXT_TWINS};
 

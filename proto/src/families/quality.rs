@@ -13,7 +13,8 @@ pub const CONCLUSIONS: &[&str] = &[
     "PROOF_RECORDED",
 ];
 /// The conclusions that block until a later acceptable one covers the same task or proof.
-pub const BLOCKING: &[&str] = &["VERIFICATION_FAILED", "NEEDS_HUMAN_DECISION", "STRUCTURAL_REWORK_RECOMMENDED"];
+pub const BLOCKING: &[&str] =
+    &["VERIFICATION_FAILED", "NEEDS_HUMAN_DECISION", "STRUCTURAL_REWORK_RECOMMENDED"];
 /// The conclusions that clear blocking ones.
 pub const ACCEPTABLE: &[&str] = &["VERIFIED_ACCEPTABLE", "ACCEPTABLE_WITH_CONCERNS"];
 

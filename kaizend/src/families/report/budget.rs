@@ -4,7 +4,7 @@ use kaizen_proto::families::report::{Digest, DigestPolicy, Omission};
 use serde::Serialize;
 
 /// Bytes of the digest as compact JSON at most.
-pub const MAX_BYTES: usize = 7500;
+pub(super) const MAX_BYTES: usize = 7500;
 /// Bytes of a policy's body that are kept when it is shortened.
 const SHORT_BODY: usize = 160;
 /// Bytes of any one text that are kept when nothing else helps.
@@ -19,7 +19,9 @@ pub(super) fn fit(digest: &mut Digest) {
     }
     for important in [false, true] {
         for at in (0..digest.policies.len()).rev() {
-            if is_important(&digest.policies[at]) == important && shorten_body(&mut digest.policies[at], SHORT_BODY) {
+            if is_important(&digest.policies[at]) == important
+                && shorten_body(&mut digest.policies[at], SHORT_BODY)
+            {
                 note(digest, "policies", 0, 1, "kaizenctl X5 --json");
                 if size(digest) <= MAX_BYTES {
                     return;
@@ -93,7 +95,10 @@ fn drop_while_large(digest: &mut Digest, keep: usize) -> bool {
             (bytes(&digest.active_gotchas), digest.active_gotchas.len(), 2),
             (bytes(&digest.blocking_verifications), digest.blocking_verifications.len(), 3),
         ];
-        let largest = sizes.iter().filter(|(_, length, _)| *length > keep).max_by_key(|(bytes, _, list)| (*bytes, -list));
+        let largest = sizes
+            .iter()
+            .filter(|(_, length, _)| *length > keep)
+            .max_by_key(|(bytes, _, list)| (*bytes, -list));
         let Some((_, _, list)) = largest.copied() else { return false };
         match list {
             0 => {
@@ -110,7 +115,13 @@ fn drop_while_large(digest: &mut Digest, keep: usize) -> bool {
             }
             _ => {
                 digest.blocking_verifications.pop();
-                note(digest, "blocking_verifications", 1, 0, "kaizenctl Q9 --conclusion VERIFICATION_FAILED --json");
+                note(
+                    digest,
+                    "blocking_verifications",
+                    1,
+                    0,
+                    "kaizenctl Q9 --conclusion VERIFICATION_FAILED --json",
+                );
             }
         }
     }

@@ -1,0 +1,4 @@
+//! End-to-end tests: the real programs, a real socket, a fresh HOME.
+
+mod context;
+mod work;
