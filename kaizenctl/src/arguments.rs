@@ -234,8 +234,7 @@ fn twin_arg(twin: &Twin) -> Arg {
 fn own_command(card: &Card) -> Command {
     let command =
         Command::new(card.code).args_override_self(true).no_binary_name(true).disable_help_flag(true);
-    let command = (card.augment)(command).args(card.twins.iter().map(twin_arg));
-    command.mut_args(|arg| if arg.get_action().takes_values() { arg.allow_hyphen_values(true) } else { arg })
+    (card.augment)(command).args(card.twins.iter().map(twin_arg))
 }
 
 /// The parser of one operation, with the flags that help shows.
@@ -362,4 +361,28 @@ pub(crate) fn unknown_operation(name: &str) -> Denial {
     Denial::usage(message).with("operation", format!("{name:.200}")).action(
         "Run `kaizenctl --help` for all operations, or `kaizenctl K0 --query \"what you want to do\"`.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_parser_is_sound() {
+        for card in families::cards() {
+            command(card).debug_assert();
+        }
+        crate::daemon::command().debug_assert();
+    }
+
+    #[test]
+    fn no_operation_takes_a_global_flag_for_its_own() {
+        for card in families::cards() {
+            for arg in own_command(card).get_arguments() {
+                let own = arg.get_long().unwrap_or_default();
+                let global = GLOBAL_FLAGS.iter().find(|global| global.name == own);
+                assert!(global.is_none_or(|global| global.name == "test"), "{} --{own}", card.code);
+            }
+        }
+    }
 }

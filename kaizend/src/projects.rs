@@ -30,6 +30,19 @@ struct Open {
     _lock: PlaneLock,
 }
 
+impl Open {
+    /// Whether the path still names the database that is open.
+    fn is_current(&self, db_path: &Path) -> bool {
+        !self.plane.is_closed() && Identity::of(db_path).ok() == Some(self.identity)
+    }
+}
+
+/// The key of a database whose directory exists.
+fn key(db_path: &Path) -> Option<Key> {
+    let directory = Identity::of(db_path.parent().unwrap_or(db_path)).ok()?;
+    Some((directory, db_path.file_name().unwrap_or_default().to_owned()))
+}
+
 /// The open data planes of a daemon.
 pub struct Projects {
     endpoint: String,
@@ -56,7 +69,7 @@ impl Projects {
         let slot = self.slot(db_path)?;
         let mut slot = slot.lock().await;
         if let Some(open) = &slot.open {
-            if !open.plane.is_closed() && Identity::of(db_path).ok() == Some(open.identity) {
+            if open.is_current(db_path) {
                 return Ok(open.plane.clone());
             }
             // Another file, or none, stands where the database was.
@@ -81,27 +94,30 @@ impl Projects {
         Ok(plane)
     }
 
+    /// The data plane of a connection's project when it is open and current.
+    pub fn open_plane(&self, binding: &Binding) -> Option<Arc<Plane>> {
+        let slot = self.lock().get(&key(&binding.db_path)?).cloned()?;
+        let slot = slot.try_lock().ok()?;
+        slot.open.as_ref().filter(|open| open.is_current(&binding.db_path)).map(|open| open.plane.clone())
+    }
+
     fn slot(&self, db_path: &Path) -> Result<Arc<tokio::sync::Mutex<Slot>>, Denial> {
-        let directory = db_path.parent().unwrap_or(db_path);
-        let identity = match Identity::of(directory) {
-            Ok(identity) => identity,
-            Err(_) => {
-                open::make_directories(db_path)?;
-                Identity::of(directory).map_err(|error| {
-                    fault::from_io("look at the data plane's directory", directory, &error)
+        let key = match key(db_path) {
+            Some(key) => key,
+            None => {
+                let directory = open::make_directories(db_path)?;
+                key(db_path).ok_or_else(|| {
+                    let error = std::io::ErrorKind::NotFound.into();
+                    fault::from_io("look at the data plane's directory", &directory, &error)
                 })?
             }
         };
-        let key = (identity, db_path.file_name().unwrap_or_default().to_owned());
         Ok(self.lock().entry(key).or_default().clone())
     }
 
     /// Closes the plane of a connection's project when it is open. Says whether it was.
     pub async fn close(&self, binding: &Binding) -> bool {
-        let Ok(identity) = Identity::of(binding.db_path.parent().unwrap_or(&binding.db_path)) else {
-            return false;
-        };
-        let key = (identity, binding.db_path.file_name().unwrap_or_default().to_owned());
+        let Some(key) = key(&binding.db_path) else { return false };
         let Some(slot) = self.lock().get(&key).cloned() else { return false };
         close_slot(&slot).await
     }

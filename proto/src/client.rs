@@ -130,7 +130,8 @@ impl Connection {
             let mut line = Vec::new();
             let limit = u64::try_from(MAX_FRAME).unwrap_or(u64::MAX);
             let read = Read::take(&mut self.stream, limit).read_until(b'\n', &mut line)?;
-            if read == 0 {
+            // A peer that dies in the middle of a reply has not answered.
+            if read < MAX_FRAME && !line.ends_with(b"\n") {
                 return Err(CallError::Broken(io::ErrorKind::UnexpectedEof.into()));
             }
             let response: Response<'_> =

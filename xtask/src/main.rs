@@ -1,6 +1,9 @@
 //! Project chores: `cargo xtask CHORE`.
 
 mod contract;
+mod crash;
+mod place;
+mod random;
 
 use std::process::ExitCode;
 
@@ -21,10 +24,13 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Kill the daemon in the middle of writes, again and again, and compare what is stored with what it acknowledged
+    Crash(crash::Options),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().chore {
         Chore::Contract { check } => contract::run(check),
+        Chore::Crash(options) => crash::run(&options),
     }
 }

@@ -85,12 +85,8 @@ impl Place {
     /// Runs kaizenctl with this text on standard input.
     pub(crate) fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Outcome {
         let mut command = self.command("kaizenctl");
-        let command =
-            command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        // A call that is denied early may not read its input.
-        let _ = child.stdin.take().unwrap().write_all(input);
-        finish(child.wait_with_output().unwrap())
+        command.args(arguments);
+        feed(command, input)
     }
 
     /// Runs kaizenctl with `--json` and returns the reply, which must be a success.
@@ -159,6 +155,15 @@ impl Outcome {
         assert!(denial["required_action"].as_str().is_some_and(|action| !action.is_empty()), "{denial}");
         denial
     }
+}
+
+/// Runs a command with this text on standard input.
+pub(crate) fn feed(mut command: Command, input: &[u8]) -> Outcome {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A call that is denied early may not read its input.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    finish(child.wait_with_output().unwrap())
 }
 
 fn finish(output: Output) -> Outcome {

@@ -10,7 +10,6 @@ use kaizen_proto::operation::Status;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::care::{integrity, manifest};
-use crate::daemon::Binding;
 use crate::plane::{fault, open, schema};
 use crate::registry::{Context, PlainOperation, Registry};
 
@@ -30,10 +29,14 @@ impl PlainOperation for OperationFind {
     }
 }
 
-/// The state of the schema as the file has it, without opening the plane.
-fn look(binding: &Binding) -> Result<SchemaState, Denial> {
-    let path = &binding.db_path;
+/// The state of the schema: through the plane when it is open, else as the file has it, without opening the plane.
+async fn look(context: &Context) -> Result<SchemaState, Denial> {
+    let binding = &context.binding;
     binding.root()?;
+    if let Some(plane) = context.daemon.projects.open_plane(binding) {
+        return plane.schema_state().await;
+    }
+    let path = &binding.db_path;
     if !path.exists() {
         return Ok(schema::absent(path));
     }
@@ -47,7 +50,7 @@ fn look(binding: &Binding) -> Result<SchemaState, Denial> {
 
 impl PlainOperation for SchemaStatus {
     async fn run(context: &Context, _params: Nothing) -> Result<SchemaReport, Denial> {
-        Ok(SchemaReport { status: Status::Ok, schema: look(&context.binding)? })
+        Ok(SchemaReport { status: Status::Ok, schema: look(context).await? })
     }
 }
 
@@ -78,7 +81,7 @@ impl PlainOperation for PlaneCheck {
 }
 
 async fn restamp(context: &Context, checked: &mut PlaneChecked) -> Result<(), Denial> {
-    let state = look(&context.binding)?;
+    let state = look(context).await?;
     let db_path = context.binding.db_path.display().to_string();
     if !state.exists {
         return Err(Denial::new(Code::SchemaStatus)

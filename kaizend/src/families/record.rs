@@ -597,6 +597,10 @@ pub struct Page<T> {
 /// `DENIED_RECORD_NOT_FOUND` for an unknown `after`, or what the plane denies.
 pub async fn page<T: DeserializeOwned>(tx: &mut ReadTx, listing: &Listing<'_>) -> Result<Page<T>, Denial> {
     let table = listing.table;
+    if let Some(query) = listing.query {
+        // LIKE and the index both fail on a NUL and on patterns beyond their own limits.
+        limits::check_bytes("query", query, limits::SUMMARY_BYTES)?;
+    }
     let pattern = listing.query.map(like_pattern);
     let indexed = listing.query.and_then(candidates);
     let mut parameters: Vec<Cell<'_>> = Vec::new();

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use kaizen_proto::denial::{Code, Denial};
+use kaizen_proto::families::core::SchemaState;
 use kaizen_proto::time::Timestamp;
 use sqlx::sqlite::SqlitePool;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -135,6 +136,15 @@ impl Plane {
     pub async fn read(&self) -> Result<ReadTx, Denial> {
         self.touch();
         ReadTx::begin(&self.readers, &self.shared.db_path).await
+    }
+
+    /// The state of the schema.
+    ///
+    /// # Errors
+    /// What SQLite denies.
+    pub async fn schema_state(&self) -> Result<SchemaState, Denial> {
+        let row = ReadTx::ungated(&self.readers, schema::STATE_SQL).await?;
+        Ok(schema::state_of(row.as_ref(), &self.shared.db_path))
     }
 
     /// Runs work on the plane as a whole on the writer's thread, between batches.

@@ -54,11 +54,24 @@ pub(super) struct Opened {
     pub(super) lock: PlaneLock,
 }
 
-/// Creates the directories of a plane, so that its key exists.
+/// Creates the directory of a plane, so that its key exists: for this user alone, and out of version control.
 pub fn make_directories(db_path: &Path) -> Result<PathBuf, Denial> {
     let directory = db_path.parent().unwrap_or(db_path).to_path_buf();
-    fs::create_dir_all(&directory)
-        .map_err(|error| fault::from_io("create the data plane's directory", &directory, &error))?;
+    if directory.is_dir() {
+        return Ok(directory);
+    }
+    let fail = |error: std::io::Error| fault::from_io("create the data plane's directory", &directory, &error);
+    if let Some(parent) = directory.parent() {
+        fs::create_dir_all(parent).map_err(fail)?;
+    }
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(&directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(fail(error)),
+        _ => {}
+    }
+    fs::write(directory.join(".gitignore"), "*\n").map_err(fail)?;
     Ok(directory)
 }
 

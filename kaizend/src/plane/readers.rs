@@ -51,6 +51,12 @@ impl ReadTx {
         }
     }
 
+    /// The first row of a query that needs neither a snapshot nor a schema that can be read.
+    pub(super) async fn ungated(pool: &SqlitePool, sql: &str) -> Result<Option<Row>, Denial> {
+        let transaction = pool.begin().await.map_err(|error| fault::from_sqlx("begin to read", &error))?;
+        ReadTx { transaction }.query_row(sql, &[]).await
+    }
+
     /// The first row of a query.
     ///
     /// # Errors

@@ -113,29 +113,24 @@ pub fn absent(db_path: &Path) -> SchemaState {
     }
 }
 
-/// The state of a database that exists.
-pub fn state(connection: &Connection, db_path: &Path) -> rusqlite::Result<SchemaState> {
+/// What [`state_of`] needs of a database that has our tables: one row, whether or not the version row is there.
+pub const STATE_SQL: &str = "SELECT v.schema_version, v.migration_id, v.applied_at, v.tool_version, v.manifest_hash, \
+    (SELECT count(*) FROM migrations) AS applied \
+    FROM (SELECT 1) LEFT JOIN (SELECT * FROM schema_version LIMIT 1) v ON true";
+
+/// The state of a database that exists, from a row of [`STATE_SQL`]; without one, of a database that is not ours.
+pub fn state_of(row: Option<&super::value::Row>, db_path: &Path) -> SchemaState {
     let mut state = SchemaState { exists: true, ..absent(db_path) };
-    let tables = query(
-        connection,
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ('schema_version', 'migrations')",
-        &[],
-    )?;
-    let has = |name: &str| tables.iter().any(|row| row.text("name") == name);
-    if has("migrations") {
-        let applied = query(connection, "SELECT count(*) AS applied FROM migrations", &[])?;
-        state.migrations = Some(Migrations {
-            applied: applied.first().map_or(0, |row| row.integer("applied")),
-            known: i64::try_from(migrate::MIGRATIONS.len()).unwrap_or(i64::MAX),
-        });
-    }
-    let row =
-        if has("schema_version") { query(connection, VERSION_SQL, &[])?.into_iter().next() } else { None };
-    let verdict = judge(row.as_ref());
+    state.migrations = row.map(|row| Migrations {
+        applied: row.integer("applied"),
+        known: i64::try_from(migrate::MIGRATIONS.len()).unwrap_or(i64::MAX),
+    });
+    let row = row.filter(|row| row.optional_text("migration_id").is_some());
+    let verdict = judge(row);
     if let Verdict::Wrong { reason } = &verdict {
         state.reason = Some(reason.clone());
     }
-    let Some(row) = row else { return Ok(state) };
+    let Some(row) = row else { return state };
     let stored = row.optional_text("manifest_hash").map(str::to_owned);
     state.schema_version = Some(row.integer("schema_version"));
     state.migration_id = Some(row.text("migration_id").to_owned());
@@ -145,5 +140,16 @@ pub fn state(connection: &Connection, db_path: &Path) -> rusqlite::Result<Schema
     state.manifest_hash = stored;
     state.expected_manifest_hash = Some(manifest_hash().to_owned());
     state.schema_ok = !matches!(verdict, Verdict::Wrong { .. });
-    Ok(state)
+    state
+}
+
+/// The state of a database that exists, read through a connection of its own.
+pub fn state(connection: &Connection, db_path: &Path) -> rusqlite::Result<SchemaState> {
+    let tables = query(
+        connection,
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ('schema_version', 'migrations')",
+        &[],
+    )?;
+    let rows = if tables.len() == 2 { query(connection, STATE_SQL, &[])? } else { Vec::new() };
+    Ok(state_of(rows.first(), db_path))
 }

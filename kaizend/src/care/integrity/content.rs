@@ -93,7 +93,12 @@ fn created(row: &Row, source_column: Option<&'static str>) -> Option<String> {
 }
 
 fn revised(row: &Row) -> Option<String> {
-    Some(record::revised_hash(row.text("id"), row.text("v_summary"), row.text("v_body"), row.text("v_status")))
+    Some(record::revised_hash(
+        row.text("id"),
+        row.text("v_summary"),
+        row.text("v_body"),
+        row.text("v_status"),
+    ))
 }
 
 /// Revisions: their numbers, the hash before, their own hash, and the record that shows the last of them.
@@ -135,13 +140,18 @@ pub(super) fn revisions(connection: &Connection, findings: &mut Findings) -> rus
 
 fn revision(chain: &Chain, before: Option<&Row>, row: &Row, findings: &mut Findings) {
     let place = || Place::row(chain.revisions, row.text("v_id"));
-    let (number, expected) = (row.integer("v_number"), before.map_or(1, |before| before.integer("v_number") + 1));
+    let (number, expected) =
+        (row.integer("v_number"), before.map_or(1, |before| before.integer("v_number").saturating_add(1)));
     if number != expected {
         let problem = format!("the revision has number {number} where {expected} is due");
         findings.add(Check::Revision, place(), problem);
     }
     if row.optional_text("v_previous_hash") != before.map(|before| before.text("v_content_hash")) {
-        findings.add(Check::Revision, place(), "previous_hash is not the content hash of the revision before");
+        findings.add(
+            Check::Revision,
+            place(),
+            "previous_hash is not the content hash of the revision before",
+        );
     }
     let hash = if number == 1 { (chain.created)(row) } else { (chain.revised)(row) };
     compare(row.text("v_content_hash"), hash, place, findings);
@@ -152,11 +162,19 @@ fn shows_last(chain: &Chain, row: &Row, findings: &mut Findings) {
     let place = || Place::row(chain.table, row.text("id"));
     let last = row.text("v_id");
     if row.text("current_revision_id") != last {
-        findings.add(Check::Revision, place(), format!("current_revision_id is not the last revision, {last}"));
+        findings.add(
+            Check::Revision,
+            place(),
+            format!("current_revision_id is not the last revision, {last}"),
+        );
     }
     for column in ["summary", "body", "status"] {
         if row.get(column) != row.get(&format!("v_{column}")) {
-            findings.add(Check::Revision, place(), format!("{column} is not that of the last revision, {last}"));
+            findings.add(
+                Check::Revision,
+                place(),
+                format!("{column} is not that of the last revision, {last}"),
+            );
         }
     }
     if row.text("content_hash") != row.text("v_content_hash") {
@@ -189,8 +207,8 @@ const SINGLE: [(&str, Hash); 4] = [
     ("subagent_packets", packet),
     ("diagnostic_packets", packet),
     ("verification_events", |row| {
-        // A text that is no JSON any more gives the hash of null, which is not the stored one.
-        let json = |column: &str| serde_json::from_str::<Value>(row.text(column)).unwrap_or_default();
+        // A text that is no JSON any more becomes what no verification holds, so that the hashes differ.
+        let json = |column: &str| serde_json::from_str(row.text(column)).unwrap_or(Value::Bool(false));
         Some(quality::verification_hash(&quality::Verified {
             id: row.text("id"),
             conclusion: row.text("conclusion"),

@@ -14,7 +14,7 @@ use crate::plane::write_tx;
 pub(super) fn structure(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
     each(connection, "PRAGMA integrity_check(1000000)", |row| {
         let problem = row.text("integrity_check");
-        if problem.contains("FTS5 table") {
+        if problem.to_lowercase().contains("fts5") {
             findings.add(Check::Derived, Place::table("search_text"), problem);
         } else if problem != "ok" {
             findings.add(Check::Sqlite, Place::default(), problem);
@@ -31,17 +31,25 @@ pub(super) fn foreign_keys(
 ) -> rusqlite::Result<()> {
     each(connection, "PRAGMA foreign_key_check", |row| {
         let (table, parent) = (row.text("table"), row.text("parent"));
-        let keys = write_tx::query(connection, "SELECT * FROM pragma_foreign_key_list($1)", &[row.get("table")])?;
+        let keys =
+            write_tx::query(connection, "SELECT * FROM pragma_foreign_key_list($1)", &[row.get("table")])?;
         let key = keys.iter().find(|key| key.integer("id") == row.integer("fkid"));
         let column = key.map_or("", |key| key.text("from"));
         if references::covers(table, column) {
             return Ok(());
         }
         let Some(known) = tables.get(table) else {
-            findings.add(Check::ForeignKey, Place::table(table), format!("{column} names no row of {parent}"));
+            findings.add(
+                Check::ForeignKey,
+                Place::table(table),
+                format!("{column} names no row of {parent}"),
+            );
             return Ok(());
         };
-        let sql = format!("SELECT \"{}\" AS id, t.\"{column}\" AS missing FROM {table} t WHERE rowid = $1", known.key);
+        let sql = format!(
+            "SELECT \"{}\" AS id, t.\"{column}\" AS missing FROM {table} t WHERE rowid = $1",
+            known.key
+        );
         let child = write_tx::query(connection, &sql, &[row.get("rowid")])?;
         let (id, missing) = child.first().map_or(("", ""), |child| (child.text("id"), child.text("missing")));
         findings.add(
@@ -61,14 +69,21 @@ fn definitions(connection: &Connection) -> rusqlite::Result<Definitions> {
     let sql = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_stat%' ESCAPE '\\'";
     each(connection, sql, |row| {
         let (name, table) = (row.text("name").to_owned(), row.text("tbl_name").to_owned());
-        found.insert((row.text("type").to_owned(), name), (table, row.optional_text("sql").map(str::to_owned)));
+        found.insert(
+            (row.text("type").to_owned(), name),
+            (table, row.optional_text("sql").map(str::to_owned)),
+        );
         Ok(())
     })?;
     Ok(found)
 }
 
 /// Every table, index, trigger and view against a fresh database of this release.
-pub(super) fn schema(connection: &Connection, fresh: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
+pub(super) fn schema(
+    connection: &Connection,
+    fresh: &Connection,
+    findings: &mut Findings,
+) -> rusqlite::Result<()> {
     let expected = definitions(fresh)?;
     let mut stored = definitions(connection)?;
     for ((kind, name), (table, sql)) in expected {
@@ -76,13 +91,21 @@ pub(super) fn schema(connection: &Connection, fresh: &Connection, findings: &mut
         match stored.remove(&(kind.clone(), name.clone())) {
             None => findings.add(Check::Schema, place, format!("the {kind} {name} is missing")),
             Some((stored_table, stored_sql)) if (&stored_table, &stored_sql) != (&table, &sql) => {
-                findings.add(Check::Schema, place, format!("the {kind} {name} is not defined as in this release"));
+                findings.add(
+                    Check::Schema,
+                    place,
+                    format!("the {kind} {name} is not defined as in this release"),
+                );
             }
             Some(_) => {}
         }
     }
     for ((kind, name), (table, _)) in stored {
-        findings.add(Check::Schema, Place::row(&table, &name), format!("this release knows no {kind} {name}"));
+        findings.add(
+            Check::Schema,
+            Place::row(&table, &name),
+            format!("this release knows no {kind} {name}"),
+        );
     }
     Ok(())
 }

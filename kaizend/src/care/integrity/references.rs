@@ -40,7 +40,10 @@ pub(super) fn covers(table: &str, column: &str) -> bool {
 }
 
 /// The references that some rows break.
-pub(super) fn orphans(connection: &Connection, found: &mut Vec<OrphanedRelationship>) -> rusqlite::Result<()> {
+pub(super) fn orphans(
+    connection: &Connection,
+    found: &mut Vec<OrphanedRelationship>,
+) -> rusqlite::Result<()> {
     for (child, key, column, parent) in REFERENCES {
         let mut broken = OrphanedRelationship {
             child: format!("{child}.{column}"),
