@@ -7,7 +7,7 @@ use std::path::Path;
 
 use clap::ArgMatches;
 use kaizen_proto::denial::{Code, Denial};
-use kaizen_proto::limits::PAYLOAD_BYTES;
+use kaizen_proto::limits::{self, PAYLOAD_BYTES};
 use kaizen_proto::operation::{Card, TwinRule};
 use serde_json::{Map, Value};
 
@@ -30,10 +30,32 @@ pub(crate) fn fill(card: &Card, matches: &ArgMatches, params: &mut Map<String, V
             TwinRule::File => true,
         };
         if file_counts {
-            params.insert(twin.field.to_owned(), Value::from(read_text(path, card.code)?));
+            let text = match twin.rule {
+                TwinRule::Inline => read_text(path, card.code)?,
+                TwinRule::NonEmptyInline | TwinRule::File => {
+                    read_json(path, card.code).map_err(|denial| texts_first(params, denial))?
+                }
+            };
+            params.insert(twin.field.to_owned(), Value::from(text));
         }
     }
     Ok(())
+}
+
+/// Reads a file that holds JSON. An empty parameter means the default; an empty file is a mistake.
+fn read_json(path: &OsStr, operation: &str) -> Result<String, Denial> {
+    let text = read_text(path, operation)?;
+    if text.is_empty() {
+        return Err(Denial::new(Code::JsonInvalid).message(format!("{} is empty", path.display())));
+    }
+    Ok(text)
+}
+
+/// What is wrong with summary or body comes before what is wrong with a JSON file.
+fn texts_first(params: &Map<String, Value>, denial: Denial) -> Denial {
+    let text = |field: &str| params.get(field).and_then(Value::as_str).unwrap_or_default();
+    let checked = limits::check_summary(text("summary"));
+    checked.and_then(|()| limits::check_body("body", text("body"))).err().unwrap_or(denial)
 }
 
 /// Reads a text file, or standard input for `-`: UTF-8 without its byte order mark, with line feeds only.

@@ -255,3 +255,30 @@ fn log(code: &str, started: Instant, denial: Option<&Denial>) {
         Some(denial) => tracing::info!(operation = code, us, code = denial.code.text(), "denied"),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use kaizen_proto::families::record::{InspectRecord, ListRecords};
+
+    use super::*;
+
+    #[test]
+    fn parameters_are_read_by_name_only() {
+        assert_eq!(decode::<ListRecords>("G2", "[1]").unwrap_err().code, Code::Usage);
+        assert_eq!(decode::<ListRecords>("G2", r#"{"limit":1,"other":2}"#).unwrap_err().code, Code::Usage);
+        assert_eq!(decode::<ListRecords>("G2", r#"{"limit":1}"#).unwrap().0.limit, Some(1));
+    }
+
+    #[test]
+    fn the_key_is_no_part_of_the_parameters() {
+        let read = |text: &str| decode::<InspectRecord>("G4", text).unwrap();
+        let (params, first) = read(r#"{"id":"g_1","_meta":{"key":"k"}}"#);
+        assert_eq!(params.id.as_deref(), Some("g_1"));
+        let (_, reordered) = read(r#"{"_meta":{"key":"k"},"id":"g_1"}"#);
+        assert_eq!(first, reordered);
+        let (_, other) = read(r#"{"_meta":{"key":"k"},"id":"g_2"}"#);
+        assert_ne!(first, other);
+        assert_eq!(decode::<InspectRecord>("G4", r#"{"_meta":{"key":""}}"#).unwrap_err().code, Code::Usage);
+    }
+}

@@ -1,5 +1,7 @@
 //! Project chores: `cargo xtask CHORE`.
 
+#[cfg(unix)]
+mod bench;
 mod contract;
 mod crash;
 mod place;
@@ -26,11 +28,25 @@ enum Chore {
     },
     /// Kill the daemon in the middle of writes, again and again, and compare what is stored with what it acknowledged
     Crash(crash::Options),
+    /// Measure the promised figures, each beside its reference
+    #[cfg(unix)]
+    Bench(bench::Options),
+    /// The reference for ping
+    #[cfg(unix)]
+    #[command(hide = true)]
+    Echo {
+        /// Where it listens
+        socket: std::path::PathBuf,
+    },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().chore {
         Chore::Contract { check } => contract::run(check),
         Chore::Crash(options) => crash::run(&options),
+        #[cfg(unix)]
+        Chore::Bench(options) => bench::run(&options),
+        #[cfg(unix)]
+        Chore::Echo { socket } => bench::echo(&socket).map(|()| ExitCode::SUCCESS),
     }
 }

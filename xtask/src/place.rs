@@ -66,6 +66,11 @@ impl Place {
         Ok(Place { directory, program })
     }
 
+    /// The daemon's program.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// A path in this place.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)

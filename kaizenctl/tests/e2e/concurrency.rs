@@ -70,7 +70,8 @@ fn sixty_four_persistent_connections_write_at_once() {
 #[test]
 fn parallel_revisions_of_one_record_form_one_chain() {
     let place = Place::new();
-    let gotcha = place.id(&["G1", "--title", "Contended", "--summary", "Everybody revises it.", "--body", "Seen."]);
+    let gotcha =
+        place.id(&["G1", "--title", "Contended", "--summary", "Everybody revises it.", "--body", "Seen."]);
     let start = Barrier::new(6);
     let mut acknowledged: Vec<String> = thread::scope(|scope| {
         let writers: Vec<_> = (0..6)

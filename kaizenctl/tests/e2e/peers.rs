@@ -271,7 +271,9 @@ fn batches_are_answered_together_and_bounded() {
     assert!(replies.as_array().unwrap().iter().any(|reply| reply["id"].is_null()), "{replies}");
     assert_eq!(tasks(&place), 2, "the batch is answered when all of it is done");
 
-    for (batch, count) in [("[]".to_owned(), 0), (json!(vec![request(1, "status", &json!({})); 65]).to_string(), 65)] {
+    for (batch, count) in
+        [("[]".to_owned(), 0), (json!(vec![request(1, "status", &json!({})); 65]).to_string(), 65)]
+    {
         peer.send(format!("{batch}\n").as_bytes());
         let error = peer.reply();
         assert_eq!(error["error"]["code"], -32600, "{count}");
@@ -280,7 +282,9 @@ fn batches_are_answered_together_and_bounded() {
     peer.line(&json!(vec![request(1, "status", &json!({})); 64]));
     assert_eq!(peer.reply().as_array().unwrap().len(), 64);
     // Nothing but notifications: no reply at all, so the next one is the next call's.
-    peer.line(&json!([{"jsonrpc": "2.0", "method": "status"}, {"jsonrpc": "2.0", "method": "no.such.method"}]));
+    peer.line(
+        &json!([{"jsonrpc": "2.0", "method": "status"}, {"jsonrpc": "2.0", "method": "no.such.method"}]),
+    );
     peer.line(&json!({"jsonrpc": "2.0", "method": "task.start", "params": {}}));
     peer.line(&json!({"jsonrpc": "2.0", "method": "task.start", "params": task("Silent", "silent")}));
     peer.line(&request(77, "status", &json!({})));

@@ -36,7 +36,12 @@ impl Guest {
         }
         let flags = ["--reuid", "--regid"].map(|flag| format!("{flag}={NOBODY}"));
         let lower = [&["setpriv".to_owned()], &flags[..], &["--clear-groups".to_owned()]].concat();
-        if !Command::new(&lower[0]).args(&lower[1..]).arg("true").status().is_ok_and(|status| status.success()) {
+        if !Command::new(&lower[0])
+            .args(&lower[1..])
+            .arg("true")
+            .status()
+            .is_ok_and(|status| status.success())
+        {
             println!("skipped {test}: running as root without setpriv");
             return None;
         }
@@ -57,7 +62,8 @@ impl Guest {
     }
 
     fn command(&self) -> Command {
-        let words: Vec<&str> = self.lower.iter().map(String::as_str).chain([self.kaizenctl.to_str().unwrap()]).collect();
+        let words: Vec<&str> =
+            self.lower.iter().map(String::as_str).chain([self.kaizenctl.to_str().unwrap()]).collect();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).env_clear().stdin(Stdio::null());
         let like = self.place.command("kaizenctl");
@@ -128,7 +134,8 @@ fn denial(output: &Output) -> Value {
 
 #[test]
 fn a_socket_that_may_not_be_used_is_reported_and_nothing_is_started() {
-    let Some(mut guest) = Guest::new("a_socket_that_may_not_be_used_is_reported_and_nothing_is_started") else {
+    let Some(mut guest) = Guest::new("a_socket_that_may_not_be_used_is_reported_and_nothing_is_started")
+    else {
         return;
     };
     let pid = guest.ok(&["daemon", "start"])["pid"].clone();

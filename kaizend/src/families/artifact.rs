@@ -47,7 +47,7 @@ fn resolve(root: &Path, path: Option<&String>, allow_external: bool) -> Result<R
     let path = path.filter(|path| !path.is_empty()).ok_or_else(|| Denial::new(Code::PathRequired))?;
     limits::check_bytes("path", path, PATH_BYTES)?;
     let joined = root.join(path);
-    let file = real_path(&joined).map_err(|error| fault::from_io("look at the path", &joined, &error))?;
+    let file = real_path(&joined).map_err(|error| unreadable(&joined, &error))?;
     if let Ok(inside) = file.strip_prefix(root) {
         let parts: Vec<_> = inside.components().map(|part| part.as_os_str().to_string_lossy()).collect();
         let shown = if parts.is_empty() { ".".to_owned() } else { parts.join("/") };
@@ -80,7 +80,7 @@ fn real_path(path: &Path) -> io::Result<PathBuf> {
                             real = real_path(&real.join(target))?;
                         }
                     }
-                    Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+                    Err(error) if is_absent(&error) => {}
                     Err(error) => return Err(error),
                 }
             }
@@ -89,14 +89,24 @@ fn real_path(path: &Path) -> io::Result<PathBuf> {
     Ok(real)
 }
 
+/// Whether the error says that there is no such file, and with this name cannot be one.
+fn is_absent(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Denial {
+    Denial::new(Code::FileUnreadable)
+        .with("path", path.display().to_string())
+        .with("reason", error.to_string())
+}
+
 /// SHA-256 and size of a regular file; none when there is no regular file.
 fn hash_file(path: &Path) -> io::Result<Option<(String, i64)>> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {}
         Ok(_) => return Ok(None),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
+        Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(error),
     }
     let mut file = File::open(path)?;
@@ -119,13 +129,8 @@ async fn hash(path: PathBuf) -> Result<Option<(String, i64)>, Denial> {
         clippy::disallowed_methods,
         reason = "awaited right here, so a drain waits for it with the call"
     )]
-    let hashing = tokio::task::spawn_blocking(move || {
-        hash_file(&path).map_err(|error| {
-            Denial::new(Code::FileUnreadable)
-                .with("path", path.display().to_string())
-                .with("reason", error.to_string())
-        })
-    });
+    let hashing =
+        tokio::task::spawn_blocking(move || hash_file(&path).map_err(|error| unreadable(&path, &error)));
     hashing.await.unwrap_or_else(|error| Err(fault::unexpected("hash a file", &error)))
 }
 

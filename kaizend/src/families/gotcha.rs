@@ -42,7 +42,7 @@ impl WriteOperation for GotchaAdd {
     type Prepared = Draft;
 
     async fn prepare(_context: &Context, params: NewRecord) -> Result<Draft, Denial> {
-        let draft = record::draft(params)?;
+        let draft = record::texts(params)?;
         if draft.body.is_empty() {
             return Err(Denial::new(Code::SchemaRequired)
                 .with("record_type", "gotcha")
@@ -50,6 +50,7 @@ impl WriteOperation for GotchaAdd {
                 .action("Give --body or --body-file: what was seen, and how to see it again."));
         }
         limits::check_words("title", &draft.title, TITLE_WORDS)?;
+        record::check_draft(&draft)?;
         Ok(draft)
     }
 

@@ -204,6 +204,16 @@ pub struct Draft {
 /// # Errors
 /// `DENIED_TITLE_REQUIRED`, then what is wrong with summary, body and the short fields, in this order.
 pub fn draft(params: NewRecord) -> Result<Draft, Denial> {
+    let draft = texts(params)?;
+    check_draft(&draft)?;
+    Ok(draft)
+}
+
+/// The first part of [`draft`]: whether title, summary and body are there, and within their limits.
+///
+/// # Errors
+/// `DENIED_TITLE_REQUIRED`, then what is wrong with summary and body.
+pub fn texts(params: NewRecord) -> Result<Draft, Denial> {
     let draft = Draft {
         title: title(params.title)?,
         summary: params.summary.unwrap_or_default(),
@@ -217,14 +227,21 @@ pub fn draft(params: NewRecord) -> Result<Draft, Denial> {
     };
     limits::check_summary(&draft.summary)?;
     limits::check_body("body", &draft.body)?;
+    Ok(draft)
+}
+
+/// The second part of [`draft`]: the short fields, which a kind with rules of its own checks after them.
+///
+/// # Errors
+/// `DENIED_TEXT_TOO_LONG`, `DENIED_TEXT_INVALID`.
+pub fn check_draft(draft: &Draft) -> Result<(), Denial> {
     check_short(&[
         ("title", &draft.title),
         ("scope", &draft.scope),
         ("status", &draft.status),
         ("writer_role", &draft.writer_role),
         ("task_id", draft.task_id.as_deref().unwrap_or_default()),
-    ])?;
-    Ok(draft)
+    ])
 }
 
 /// What the content hash of a new record covers.

@@ -42,7 +42,9 @@ pub(crate) struct Shared {
     wal_path: PathBuf,
     queue_depth: AtomicUsize,
     /// Writes wait for a full check, because the last one may not be on disk.
-    pub(crate) suspect: AtomicBool,
+    suspect: AtomicBool,
+    /// Exists as long as the plane is suspect, so that a restart does not forget it.
+    suspect_path: PathBuf,
     closed: AtomicBool,
     /// Number of the last durable journal entry; whoever watches it learns of every batch.
     pub(crate) seq: watch::Sender<i64>,
@@ -52,6 +54,26 @@ impl Shared {
     /// Marks the plane as closed: the next call opens it anew.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
+    }
+
+    /// Whether writes wait for a full check.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.suspect.load(Ordering::Acquire)
+    }
+
+    /// Makes writes wait for a full check, or opens them again after one.
+    pub(crate) fn set_suspect(&self, suspect: bool) {
+        self.suspect.store(suspect, Ordering::Release);
+        let marked = if suspect {
+            std::fs::File::create(&self.suspect_path).map(drop)
+        } else {
+            std::fs::remove_file(&self.suspect_path)
+        };
+        if let Err(error) = marked
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, suspect, "the mark of a suspect plane could not be changed");
+        }
     }
 
     pub(crate) fn wal_bytes(&self) -> u64 {
@@ -75,13 +97,18 @@ impl Plane {
     /// A denial that says what stands in the way.
     pub fn open(db_path: &Path, endpoint: &str) -> Result<(Self, open::PlaneLock), Denial> {
         let opened = open::open(db_path, endpoint)?;
-        let mut wal_path = db_path.as_os_str().to_owned();
-        wal_path.push("-wal");
+        let beside = |ending: &str| -> PathBuf {
+            let mut path = db_path.as_os_str().to_owned();
+            path.push(ending);
+            path.into()
+        };
+        let suspect_path = beside("-suspect");
         let shared = Arc::new(Shared {
             db_path: db_path.to_path_buf(),
-            wal_path: wal_path.into(),
+            wal_path: beside("-wal"),
             queue_depth: AtomicUsize::new(0),
-            suspect: AtomicBool::new(false),
+            suspect: AtomicBool::new(suspect_path.exists()),
+            suspect_path,
             closed: AtomicBool::new(false),
             seq: watch::Sender::new(0),
         });

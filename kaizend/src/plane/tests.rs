@@ -13,7 +13,7 @@ use super::{Apply, Caller, Cell, Plane, RequestKey, WriteTx};
 struct Bench {
     plane: Plane,
     path: PathBuf,
-    _lock: PlaneLock,
+    lock: PlaneLock,
     _directory: TempDir,
 }
 
@@ -21,7 +21,7 @@ fn bench() -> Bench {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("AI/db/kaizen.db");
     let (plane, lock) = Plane::open(&path, "test").unwrap();
-    Bench { plane, path, _lock: lock, _directory: directory }
+    Bench { plane, path, lock, _directory: directory }
 }
 
 fn packet(tx: &mut WriteTx<'_>, id: &str, summary: &str) -> Result<(), Denial> {
@@ -132,15 +132,15 @@ async fn times_never_go_back_when_the_clock_does() {
     let bench = bench();
     write(&bench, good("sp_1")).await.unwrap();
     let future = Timestamp::from_micros(Timestamp::now().micros() + 3_600_000_000).to_string();
-    let Bench { plane, path, _lock, _directory } = bench;
+    let Bench { plane, path, lock, _directory } = bench;
     plane.close().await;
-    drop(_lock);
+    drop(lock);
     // The clock was an hour ahead when the last entry was written, and is right again now.
     let hand = rusqlite::Connection::open(&path).unwrap();
     hand.execute("UPDATE journal SET at = ?1", [&future]).unwrap();
     drop(hand);
     let (plane, lock) = Plane::open(&path, "test").unwrap();
-    let bench = Bench { plane, path, _lock: lock, _directory };
+    let bench = Bench { plane, path, lock, _directory };
     write(&bench, good("sp_2")).await.unwrap();
     let later = rusqlite::Connection::open(&bench.path)
         .unwrap()
@@ -167,11 +167,18 @@ async fn a_suspect_plane_refuses_writes() {
     bench
         .plane
         .chore(|writer| {
-            writer.shared().suspect.store(true, std::sync::atomic::Ordering::Release);
+            writer.shared().set_suspect(true);
             Ok(())
         })
         .await
         .unwrap();
+    assert_eq!(write(&bench, good("sp_1")).await.unwrap_err().code, Code::PlaneSuspect);
+    // A restart does not make the disk any better.
+    let Bench { plane, path, lock, _directory } = bench;
+    plane.close().await;
+    drop(lock);
+    let (plane, lock) = Plane::open(&path, "test").unwrap();
+    let bench = Bench { plane, path, lock, _directory };
     assert_eq!(write(&bench, good("sp_1")).await.unwrap_err().code, Code::PlaneSuspect);
 }
 

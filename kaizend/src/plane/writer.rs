@@ -155,11 +155,6 @@ impl Writer {
         &self.connection
     }
 
-    /// The tables, for chores.
-    pub(crate) fn tables(&self) -> &Tables {
-        &self.tables
-    }
-
     /// What all holders of the plane share.
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
@@ -191,7 +186,7 @@ impl Writer {
 
     /// Whether the plane takes writes now.
     fn ready(&mut self) -> Result<(), Denial> {
-        if self.shared.suspect.load(Ordering::Acquire) {
+        if self.shared.is_suspect() {
             return Err(Denial::new(Code::PlaneSuspect).message("the last write could not be made durable"));
         }
         self.still_there()?;
@@ -293,7 +288,7 @@ impl Writer {
         }
         if sync_failed {
             // What the kernel could not write it may have dropped; only a full check can say what is there.
-            self.shared.suspect.store(true, Ordering::Release);
+            self.shared.set_suspect(true);
             return Err(Lost::Unknown(denial));
         }
         if (self.seq, &self.chain_hash) == (seq, &chain_hash) {

@@ -20,50 +20,123 @@ const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRA
 
 /// The rows of one W1.
 pub(super) struct Work {
-    rows: Vec<(usize, Vec<Value>)>,
-    id: String,
+    /// The statement that inserts each row, and its values.
+    rows: Vec<(String, Vec<Value>)>,
+    task_id: String,
     text: String,
     seq: i64,
     chain_hash: String,
     hour: i64,
 }
 
-/// Tables of a W1 and the columns by which its rows are found.
-const TABLES: [(&str, &str); 5] = [
-    ("tasks", "id = $1"),
-    ("task_revision", "task_id = $1"),
-    ("ledger_events", "title = 'W1 ' || $1"),
-    ("journal", "task_id = $1"),
-    ("requests", "seq = (SELECT seq FROM journal WHERE task_id = $1)"),
-];
-
-/// Reads the W1 of a plane, in their order.
+/// Reads back what some W1 left in a plane, in their order.
 pub(super) fn record(database: &Path) -> anyhow::Result<Vec<Work>> {
     let connection = Connection::open(database)?;
-    // Only for reading them back; the copy that is written to has the indexes of the schema.
-    connection.execute_batch(
-        "CREATE TEMP TABLE lookup AS SELECT title, rowid AS at FROM ledger_events; CREATE INDEX temp.by_title ON lookup(title); \
-         CREATE TEMP TABLE entries AS SELECT task_id, seq FROM journal; CREATE INDEX temp.by_task ON entries(task_id);
-         CREATE TEMP TABLE revisions AS SELECT task_id, rowid AS at FROM task_revision; CREATE INDEX temp.by_parent ON revisions(task_id);",
-    )?;
     let mut statement = connection.prepare(
-        "SELECT j.task_id, j.seq, j.chain_hash, unixepoch(j.at) / 3600, \
-         t.title || char(10) || t.summary || char(10) || t.body \
-         FROM journal j JOIN tasks t ON t.id = j.task_id ORDER BY j.seq",
+        "SELECT j.task_id, j.seq, j.chain_hash, unixepoch(j.at) / 3600, j.rows, \
+         t.title || char(10) || t.summary || char(10) || t.body, q.key \
+         FROM journal j JOIN tasks t ON t.id = j.task_id JOIN requests q ON q.seq = j.seq ORDER BY j.seq",
     )?;
     let mut found = statement.query([])?;
     let mut works = Vec::new();
     while let Some(row) = found.next()? {
-        let id: String = row.get(0)?;
-        let rows = [
-            "SELECT * FROM tasks WHERE id = $1",
-            "SELECT * FROM task_revision WHERE rowid = (SELECT at FROM temp.revisions WHERE task_id = $1)",
-            "SELECT * FROM ledger_events WHERE rowid = (SELECT at FROM temp.lookup WHERE title = 'W1 ' || $1)",
-            "SELECT * FROM journal WHERE seq = (SELECT seq FROM temp.entries WHERE task_id = $1)",
-            "SELECT * FROM requests WHERE seq = (SELECT seq FROM temp.entries WHERE task_id = $1)",
-        ];
-        works.push(Work { rows: Vec::new(), id, text: row.get(4)?, seq: row.get(1)?, chain_hash: row.get(2)?, hour: row.get(3)? });
-        let _ = rows;
+        let seq: i64 = row.get(1)?;
+        let written: Vec<(String, String, String)> = serde_json::from_str(&row.get::<_, String>(4)?)?;
+        let mut rows = Vec::new();
+        for (table, id, _) in written {
+            rows.push(whole_row(&connection, &table, "id", &id.into())?);
+        }
+        rows.push(whole_row(&connection, "journal", "seq", &seq.into())?);
+        rows.push(whole_row(&connection, "requests", "key", &row.get(6)?)?);
+        works.push(Work {
+            rows,
+            task_id: row.get(0)?,
+            text: row.get(5)?,
+            seq,
+            chain_hash: row.get(2)?,
+            hour: row.get(3)?,
+        });
     }
     Ok(works)
+}
+
+/// A row with the statement that inserts it.
+fn whole_row(connection: &Connection, table: &str, key: &str, id: &Value) -> anyhow::Result<(String, Vec<Value>)> {
+    let mut statement = connection.prepare_cached(&format!("SELECT * FROM {table} WHERE {key} = $1"))?;
+    let count = statement.column_count();
+    let columns: Vec<String> = statement.column_names().into_iter().map(|name| format!("\"{name}\"")).collect();
+    let places: Vec<String> = (1..=count).map(|at| format!("${at}")).collect();
+    let insert = format!("INSERT INTO {table} ({}) VALUES ({})", columns.join(", "), places.join(", "));
+    let row = statement
+        .query_row([id], |row| (0..count).map(|at| row.get(at)).collect())
+        .with_context(|| format!("a row of {table}"))?;
+    Ok((insert, row))
+}
+
+/// Copies a plane that holds nothing yet.
+pub(super) fn empty_copy(database: &Path, copy: &Path) -> anyhow::Result<()> {
+    let connection = Connection::open(database)?;
+    Ok(connection.execute("VACUUM INTO $1", [copy.to_str().context("a path in UTF-8")?]).map(drop)?)
+}
+
+/// A database that is written to directly.
+pub(super) struct Raw {
+    connection: Connection,
+}
+
+impl Raw {
+    /// Opens a copy of an empty plane.
+    pub(super) fn open(database: &Path) -> anyhow::Result<Self> {
+        let connection = Connection::open(database)?;
+        connection.execute_batch(PRAGMAS)?;
+        connection.set_prepared_statement_cache_capacity(256);
+        // As in a plane that is open, the log exists before the first measured transaction.
+        connection.execute_batch("BEGIN IMMEDIATE; UPDATE plane_head SET seq = seq; COMMIT")?;
+        Ok(Raw { connection })
+    }
+
+    /// Writes these W1 in one transaction.
+    pub(super) fn transaction(&self, works: &[Work]) -> anyhow::Result<()> {
+        let run = |sql: &str| -> rusqlite::Result<()> { self.connection.prepare_cached(sql)?.execute([]).map(drop) };
+        run("BEGIN IMMEDIATE")?;
+        for work in works {
+            run("SAVEPOINT job")?;
+            for (insert, row) in &work.rows {
+                self.connection.prepare_cached(insert)?.execute(params_from_iter(row))?;
+            }
+            run("RELEASE job")?;
+        }
+        if let Some(last) = works.last() {
+            let sql = "UPDATE plane_head SET seq = $1, chain_hash = $2";
+            self.connection.prepare_cached(sql)?.execute(params![last.seq, last.chain_hash])?;
+            let added = i64::try_from(works.len())?;
+            let counters = [("tasks_active", 0), ("active_tasks_without_ledger", 0), ("ledger_events", last.hour)];
+            for (name, bucket) in counters {
+                self.connection
+                    .prepare_cached(
+                        "INSERT INTO counters (name, bucket, value) VALUES ($1, $2, $3) \
+                         ON CONFLICT (name, bucket) DO UPDATE SET value = value + excluded.value",
+                    )?
+                    .execute(params![name, bucket, added])?;
+            }
+        }
+        for work in works {
+            let sql = "INSERT INTO search_rows (record_table, record_id) VALUES ('tasks', $1)";
+            self.connection.prepare_cached(sql)?.execute([&work.task_id])?;
+            let sql = "INSERT INTO search_text (rowid, content) VALUES ($1, $2)";
+            self.connection
+                .prepare_cached(sql)?
+                .execute(params![self.connection.last_insert_rowid(), work.text])?;
+        }
+        Ok(run("COMMIT")?)
+    }
+
+    /// Writes all of these, so many in each transaction.
+    pub(super) fn write(&self, works: &[Work], in_one: usize) -> anyhow::Result<Duration> {
+        let started = Instant::now();
+        for part in works.chunks(in_one) {
+            self.transaction(part)?;
+        }
+        Ok(started.elapsed())
+    }
 }

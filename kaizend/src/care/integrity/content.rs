@@ -16,8 +16,8 @@ use crate::families::work::{self, PLAN, TASK};
 use crate::families::{policy, quality};
 use crate::plane::value::Row;
 
-/// The content hash that a row should have; none when what it covers is not stored any more.
-type Hash = fn(&Row) -> Option<String>;
+/// The content hash that a row should have.
+type Hash = fn(&Row) -> String;
 
 /// A kind of record with revisions. The row that the hash of the first revision is made of holds the record's columns,
 /// among them those that `more` adds.
@@ -26,12 +26,21 @@ struct Chain {
     revisions: &'static str,
     parent: &'static str,
     more: &'static str,
-    created: Hash,
-    revised: Hash,
+    /// None when something that the hash covers is not stored any more.
+    created: fn(&Row) -> Option<String>,
+    /// None for a kind that no operation revises.
+    revised: Option<Hash>,
 }
 
-const fn chain(kind: Kind, more: &'static str, created: Hash) -> Chain {
-    Chain { table: kind.table, revisions: kind.revisions, parent: kind.parent, more, created, revised }
+const fn chain(kind: Kind, more: &'static str, created: fn(&Row) -> Option<String>) -> Chain {
+    Chain {
+        table: kind.table,
+        revisions: kind.revisions,
+        parent: kind.parent,
+        more,
+        created,
+        revised: Some(revised),
+    }
 }
 
 /// The task that a task was said to belong to stands only in the ledger event of its creation.
@@ -66,8 +75,7 @@ const CHAINS: [Chain; 6] = [
                 writer_role: row.text("writer_role"),
             }))
         },
-        // No operation revises a policy.
-        revised: |_| None,
+        revised: None,
     },
 ];
 
@@ -92,13 +100,9 @@ fn created(row: &Row, source_column: Option<&'static str>) -> Option<String> {
     }))
 }
 
-fn revised(row: &Row) -> Option<String> {
-    Some(record::revised_hash(
-        row.text("id"),
-        row.text("v_summary"),
-        row.text("v_body"),
-        row.text("v_status"),
-    ))
+fn revised(row: &Row) -> String {
+    let (summary, body, status) = (row.text("v_summary"), row.text("v_body"), row.text("v_status"));
+    record::revised_hash(row.text("id"), summary, body, status)
 }
 
 /// Revisions: their numbers, the hash before, their own hash, and the record that shows the last of them.
@@ -153,8 +157,10 @@ fn revision(chain: &Chain, before: Option<&Row>, row: &Row, findings: &mut Findi
             "previous_hash is not the content hash of the revision before",
         );
     }
-    let hash = if number == 1 { (chain.created)(row) } else { (chain.revised)(row) };
-    compare(row.text("v_content_hash"), hash, place, findings);
+    let hash = if number == 1 { (chain.created)(row) } else { chain.revised.map(|revised| revised(row)) };
+    if let Some(hash) = hash {
+        compare(row.text("v_content_hash"), &hash, place, findings);
+    }
 }
 
 /// Whether a record shows its last revision.
@@ -183,8 +189,8 @@ fn shows_last(chain: &Chain, row: &Row, findings: &mut Findings) {
     }
 }
 
-fn compare(stored: &str, recomputed: Option<String>, place: impl FnOnce() -> Place, findings: &mut Findings) {
-    if recomputed.is_some_and(|recomputed| recomputed != stored) {
+fn compare(stored: &str, recomputed: &str, place: impl FnOnce() -> Place, findings: &mut Findings) {
+    if recomputed != stored {
         findings.add(Check::ContentHash, place(), "content_hash is not the hash of what is stored");
     }
 }
@@ -192,7 +198,7 @@ fn compare(stored: &str, recomputed: Option<String>, place: impl FnOnce() -> Pla
 /// The tables without revisions.
 const SINGLE: [(&str, Hash); 4] = [
     ("ledger_events", |row| {
-        Some(record::ledger_hash(&record::Logged {
+        record::ledger_hash(&record::Logged {
             id: row.text("id"),
             task_id: row.optional_text("task_id"),
             scope: row.text("scope"),
@@ -202,14 +208,14 @@ const SINGLE: [(&str, Hash); 4] = [
             body: row.text("body"),
             source_command: row.text("source_command"),
             writer_role: row.text("writer_role"),
-        }))
+        })
     }),
     ("subagent_packets", packet),
     ("diagnostic_packets", packet),
     ("verification_events", |row| {
         // A text that is no JSON any more becomes what no verification holds, so that the hashes differ.
         let json = |column: &str| serde_json::from_str(row.text(column)).unwrap_or(Value::Bool(false));
-        Some(quality::verification_hash(&quality::Verified {
+        quality::verification_hash(&quality::Verified {
             id: row.text("id"),
             conclusion: row.text("conclusion"),
             summary: row.text("summary"),
@@ -217,20 +223,20 @@ const SINGLE: [(&str, Hash); 4] = [
             evidence: &json("evidence_locations_json"),
             findings: &json("findings_json"),
             remedies: &json("remedies_json"),
-        }))
+        })
     }),
 ];
 
-fn packet(row: &Row) -> Option<String> {
+fn packet(row: &Row) -> String {
     let (title, summary, body) = (row.text("title"), row.text("summary"), row.text("body"));
-    Some(work::packet_hash(row.text("id"), title, summary, body, row.text("payload_json")))
+    work::packet_hash(row.text("id"), title, summary, body, row.text("payload_json"))
 }
 
 /// The content hashes of the tables without revisions.
 pub(super) fn single_rows(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
     for (table, hash) in SINGLE {
         each(connection, &format!("SELECT * FROM {table}"), |row| {
-            compare(row.text("content_hash"), hash(&row), || Place::row(table, row.text("id")), findings);
+            compare(row.text("content_hash"), &hash(&row), || Place::row(table, row.text("id")), findings);
             Ok(())
         })?;
     }

@@ -1,7 +1,6 @@
 //! What can be computed from other rows: counts, open blockers and the search index.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 
 use kaizen_proto::denial::{Code, Denial};
 use rusqlite::Connection;
@@ -130,7 +129,7 @@ pub(super) fn rebuild(writer: &mut Writer) -> Result<(), Denial> {
     let ended = match rebuilt {
         Ok(()) => run("COMMIT").inspect_err(|_| {
             // What of it is on disk only another check can tell.
-            writer.shared().suspect.store(true, Ordering::Release);
+            writer.shared().set_suspect(true);
         }),
         failed => failed,
     };
@@ -151,7 +150,7 @@ pub(super) fn rebuild(writer: &mut Writer) -> Result<(), Denial> {
 /// # Errors
 /// `DENIED_DATABASE_LOCKED` while a reader stands in the way, or what SQLite denies; the plane stays as it was.
 pub(super) fn trust(writer: &mut Writer) -> Result<bool, Denial> {
-    if !writer.shared().suspect.load(Ordering::Acquire) {
+    if !writer.shared().is_suspect() {
         return Ok(false);
     }
     let fail = |error: rusqlite::Error| fault::from_rusqlite("write the log back", &error);
@@ -160,6 +159,6 @@ pub(super) fn trust(writer: &mut Writer) -> Result<bool, Denial> {
     if outcome.first().is_some_and(|row| row.integer("busy") != 0) {
         return Err(Denial::new(Code::DatabaseLocked).message("a reader holds the log"));
     }
-    writer.shared().suspect.store(false, Ordering::Release);
+    writer.shared().set_suspect(false);
     Ok(true)
 }

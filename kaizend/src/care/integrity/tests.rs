@@ -1,144 +1,15 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
 
-use kaizen_proto::endpoint::RuntimeDir;
-use kaizen_proto::families::artifact::ArtifactAdd;
 use kaizen_proto::families::core::{Fault, Integrity};
-use kaizen_proto::families::gotcha::{GotchaAdd, GotchaUpdate};
-use kaizen_proto::families::learning::{LearningAdd, PromoteGotcha, PromoteLearning};
-use kaizen_proto::families::policy::PolicyAdd;
-use kaizen_proto::families::quality::{ProofAdd, VerificationAdd};
-use kaizen_proto::families::work::{
-    DiagnosticResultIngest, PlanCreate, PlanRevise, SubagentPacketCreate, TaskStart, TaskUpdate,
-};
+use kaizen_proto::families::work::{TaskUpdate};
 use rusqlite::Connection;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use self::lab::{Lab, filled};
 use super::check;
-use crate::daemon::{Binding, Daemon};
-use crate::plane::open::PlaneLock;
-use crate::plane::{Caller, Plane, WriteTx};
-use crate::registry::{Context, WriteOperation};
 
-/// Texts that every layer must carry through unchanged.
-const NASTY: &str = "quote \" backslash \\ tab \t bell \u{7} unit \u{1f} del \u{7f} é \u{2028} 😀 'it''s' $1";
-
-/// A plane in a directory of its own, as the daemon holds it.
-struct Lab {
-    directory: tempfile::TempDir,
-    context: Context,
-    caller: Arc<Caller>,
-    open: Option<(Plane, PlaneLock)>,
-}
-
-impl Lab {
-    fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let binding = Binding {
-            root: Some(directory.path().canonicalize().unwrap()),
-            db_path: directory.path().join("AI/db/kaizen.db"),
-            ..Binding::default()
-        };
-        let daemon = Daemon::new(RuntimeDir::at(directory.path().join("run")));
-        let caller = Arc::new(Caller { actor: Some(NASTY.into()), session: Some("s1".into()) });
-        let mut lab =
-            Lab { directory, context: Context { daemon, binding: Arc::new(binding) }, caller, open: None };
-        lab.open();
-        lab
-    }
-
-    fn db_path(&self) -> PathBuf {
-        self.directory.path().join("AI/db/kaizen.db")
-    }
-
-    fn open(&mut self) {
-        self.open = Some(Plane::open(&self.db_path(), "test").unwrap());
-    }
-
-    fn plane(&self) -> &Plane {
-        &self.open.as_ref().unwrap().0
-    }
-
-    async fn close(&mut self) {
-        let (plane, lock) = self.open.take().unwrap();
-        plane.close().await;
-        drop(lock);
-    }
-
-    async fn write<O: WriteOperation>(&self, params: Value) -> Value {
-        let prepared = O::prepare(&self.context, serde_json::from_value(params).unwrap()).await.unwrap();
-        let apply = Box::new(move |tx: &mut WriteTx<'_>| {
-            O::apply(tx, &prepared).map(|output| serde_json::to_string(&output).unwrap())
-        });
-        let reply = self.plane().write(O::CODE, self.caller.clone(), None, apply).await.unwrap();
-        serde_json::from_str(&reply).unwrap()
-    }
-
-    /// Changes the closed plane behind its back, and checks it.
-    async fn tampered(mut self, sql: &str) -> Integrity {
-        self.close().await;
-        let connection = Connection::open(self.db_path()).unwrap();
-        connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
-        connection.execute_batch(sql).unwrap();
-        drop(connection);
-        self.open();
-        let found = check(self.plane()).await.unwrap();
-        self.close().await;
-        found
-    }
-}
-
-/// Ids of what [`filled`] wrote.
-struct Ids {
-    task: String,
-    gotcha: String,
-    revision: String,
-    blocker: String,
-    seq: i64,
-}
-
-/// A plane with at least one record of every kind that can be written.
-async fn filled() -> (Lab, Ids) {
-    let lab = Lab::new();
-    let id = |reply: &Value| reply["id"].as_str().unwrap().to_owned();
-    let text = json!({"title": "A title", "summary": NASTY, "body": NASTY});
-    let with = |more: Value| {
-        let mut params = text.clone();
-        params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        params
-    };
-    let untitled = |more: Value| {
-        let mut params = with(more);
-        params.as_object_mut().unwrap().remove("title");
-        params
-    };
-    let task = id(&lab.write::<TaskStart>(text.clone()).await);
-    lab.write::<TaskStart>(with(json!({"task_id": task, "test": true}))).await;
-    lab.write::<TaskUpdate>(json!({"id": task, "status": "in_progress", "task_id": task})).await;
-    lab.write::<TaskUpdate>(json!({"id": task, "status": "active", "body": ""})).await;
-    let plan = id(&lab.write::<PlanCreate>(with(json!({"task_id": task}))).await);
-    lab.write::<PlanRevise>(json!({"id": plan, "summary": "Another one."})).await;
-    lab.write::<SubagentPacketCreate>(with(json!({"payload_json": "{ \"b\": 1, \"a\": 2.50 }"}))).await;
-    lab.write::<DiagnosticResultIngest>(text.clone()).await;
-    let gotcha = id(&lab.write::<GotchaAdd>(with(json!({"task_id": "t_elsewhere"}))).await);
-    let revised = lab.write::<GotchaUpdate>(json!({"id": gotcha, "summary": "Seen again."})).await;
-    let learning = id(&lab.write::<PromoteGotcha>(json!({"id": gotcha, "task_id": task})).await);
-    lab.write::<PromoteLearning>(json!({"id": learning})).await;
-    lab.write::<LearningAdd>(text.clone()).await;
-    lab.write::<PolicyAdd>(with(json!({"priority": "critical"}))).await;
-    let evidence = r#"[{"z": 1e30, "a": -0.0, "é": [0.1, 12345678901234567890123, "\u0007"]}, null]"#;
-    lab.write::<ProofAdd>(untitled(json!({"evidence": evidence, "findings": "null"}))).await;
-    let blocker = id(&lab.write::<VerificationAdd>(untitled(json!({"task_id": task}))).await);
-    let cleared = id(&lab.write::<VerificationAdd>(untitled(json!({}))).await);
-    lab.write::<VerificationAdd>(untitled(json!({"proof_id": cleared, "conclusion": "VERIFIED_ACCEPTABLE"})))
-        .await;
-    std::fs::write(lab.directory.path().join("file.txt"), "content").unwrap();
-    lab.write::<ArtifactAdd>(json!({"path": "file.txt"})).await;
-    let revision = revised["revision_id"].as_str().unwrap().to_owned();
-    let seq = lab.plane().seq();
-    (lab, Ids { task, gotcha, revision, blocker, seq })
-}
+mod lab;
 
 fn has(found: &Integrity, check: &str, table: &str, id: &str) -> bool {
     let wanted = |fault: &&Fault| {
@@ -355,7 +226,7 @@ fn broken_journals(seq: i64) -> Vec<(&'static str, String, i64)> {
 
 #[tokio::test]
 async fn a_broken_journal_is_named_by_its_first_broken_entry() {
-    let (_, Ids { seq, .. }) = filled().await;
+    let seq = filled().await.1.seq;
     for (what, sql, broken) in broken_journals(seq) {
         let (lab, _) = filled().await;
         let found = lab.tampered(&sql).await;
@@ -454,7 +325,7 @@ async fn more_faults_than_are_listed_are_counted() {
 async fn a_suspect_plane_writes_again_once_it_has_passed() {
     let (lab, ids) = filled().await;
     let suspect = |writer: &mut crate::plane::writer::Writer| {
-        writer.shared().suspect.store(true, std::sync::atomic::Ordering::Release);
+        writer.shared().set_suspect(true);
         Ok(())
     };
     lab.plane().chore(suspect).await.unwrap();
@@ -503,21 +374,4 @@ async fn the_script_agrees_with_the_check() {
         Connection::open(lab.db_path()).unwrap().execute_batch(&sql).unwrap();
         assert_eq!(script(&lab.db_path()), (Some(1), format!("broken at seq {broken}\n")), "{what}");
     }
-}
-
-/// How long a check of a large plane takes: `cargo test --release -p kaizend --lib large_plane -- --ignored --nocapture`.
-#[tokio::test]
-#[ignore = "a measurement"]
-async fn a_large_plane_is_checked_in_seconds() {
-    let rows: usize = std::env::var("ROWS").map_or(20_000, |rows| rows.parse().unwrap());
-    let lab = Lab::new();
-    let text = json!({"title": "A title", "summary": "A summary of some words.", "body": "word ".repeat(60)});
-    // Many at once, so that they share transactions.
-    for _ in 0..rows / 3 / 100 {
-        futures_util::future::join_all((0..100).map(|_| lab.write::<TaskStart>(text.clone()))).await;
-    }
-    let started = std::time::Instant::now();
-    let found = check(lab.plane()).await.unwrap();
-    println!("{} rows, {} entries: {:?}", found.rows_checked, found.journal.entries, started.elapsed());
-    assert!(found.ok, "{found:#?}");
 }

@@ -1,0 +1,220 @@
+//! The database is deleted or replaced while writers are at work: no acknowledged write is missing from the file that
+//! stood at the path, and the next call goes on with what stands there now.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::checks::{assert_file_sound, assert_integrity, call, connect, task};
+use crate::context::{Place, wait_for};
+
+const WRITERS: usize = 4;
+
+/// One acknowledged write: when it was sent, when its reply came, and its id.
+struct Write {
+    sent: Instant,
+    answered: Instant,
+    id: String,
+}
+
+/// Writes from several connections while `swap` happens in the middle. Returns the acknowledged writes, and when the
+/// swap began and ended.
+fn write_while(place: &Place, swap: impl FnOnce()) -> (Vec<Write>, Instant, Instant) {
+    let (done, acknowledged) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                let (done, acknowledged) = (&done, &acknowledged);
+                scope.spawn(move || {
+                    let mut connection = connect(place);
+                    let mut writes = Vec::new();
+                    for number in 0.. {
+                        if done.load(Ordering::Acquire) {
+                            break;
+                        }
+                        let sent = Instant::now();
+                        let name = format!("{writer}-{number}-{sent:?}");
+                        match call(&mut connection, "task.start", &task(&name, &name)) {
+                            Ok(reply) => {
+                                let id = reply["id"].as_str().unwrap().to_owned();
+                                writes.push(Write { sent, answered: Instant::now(), id });
+                                acknowledged.fetch_add(1, Ordering::AcqRel);
+                            }
+                            Err(denial) => {
+                                assert_eq!(denial["code"], "DENIED_PLANE_REPLACED", "{denial}");
+                                assert_eq!(denial["retryable"], true);
+                                assert_eq!(denial["exit_code"], 75);
+                            }
+                        }
+                    }
+                    writes
+                })
+            })
+            .collect();
+        let progress = |more: usize| {
+            let before = acknowledged.load(Ordering::Acquire);
+            let moved = || acknowledged.load(Ordering::Acquire) >= before + more;
+            wait_for("the writers to go on", || moved() || writers.iter().any(thread::ScopedJoinHandle::is_finished));
+        };
+        progress(60);
+        let began = Instant::now();
+        swap();
+        let ended = Instant::now();
+        progress(60);
+        done.store(true, Ordering::Release);
+        let writes = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
+        (writes, began, ended)
+    })
+}
+
+fn ids(database: &Path) -> BTreeSet<String> {
+    let connection = rusqlite::Connection::open(database).unwrap();
+    let mut statement = connection.prepare("SELECT id FROM tasks").unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+/// Hard links to the database and its log, so that the old file can be looked into once its name is gone.
+fn keep(place: &Place, round: usize) -> PathBuf {
+    let directory = place.path(&format!("kept-{round}"));
+    fs::create_dir(&directory).unwrap();
+    for name in ["kaizen.db", "kaizen.db-wal"] {
+        fs::hard_link(place.root.join("AI/db").join(name), directory.join(name)).unwrap();
+    }
+    directory.join("kaizen.db")
+}
+
+fn crash(place: &Place) {
+    let pid = place.daemon_pid();
+    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
+    let gone = |pid: u32| {
+        !fs::read_to_string(format!("/proc/{pid}/stat"))
+            .is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')))
+    };
+    wait_for("the killed daemon's end", || gone(pid));
+}
+
+/// What is only in the daemon's memory, or in a file without a name, is gone after this.
+fn assert_nothing_lost(place: &Place, old: &BTreeSet<String>, (writes, began, ended): &(Vec<Write>, Instant, Instant)) {
+    crash(place);
+    let present = ids(&place.database());
+    let (mut before, mut after) = (0, 0);
+    for write in writes {
+        if write.sent > *ended {
+            after += 1;
+            assert!(present.contains(&write.id), "acknowledged after the swap, and not in the present file");
+        } else if write.answered < *began {
+            before += 1;
+            assert!(old.contains(&write.id), "acknowledged before the swap, and not in the old file");
+        } else {
+            assert!(
+                old.contains(&write.id) || present.contains(&write.id),
+                "acknowledged during the swap, and in neither file"
+            );
+        }
+    }
+    assert!(before > 30 && after > 30, "{before} writes before and {after} after the swap are too few to tell");
+    assert_file_sound(&place.database());
+    assert_integrity(place);
+}
+
+fn shell(place: &Place, script: &str) {
+    let status = Command::new("sh").args(["-c", script]).current_dir(&place.root).status().unwrap();
+    assert!(status.success(), "{script}");
+}
+
+#[test]
+fn removing_the_data_directory_under_writers_loses_nothing_that_was_acknowledged() {
+    for round in 0..8 {
+        let place = Place::new();
+        place.ok(&["K1"]);
+        let mut old = PathBuf::new();
+        let run = write_while(&place, || {
+            old = keep(&place, round);
+            // As `git clean -xfd` does, and as somebody does who removes the files but not the directory. The daemon
+            // may make the directory anew while it is being removed, which ends rm with an error.
+            let script = if round % 2 == 0 { "rm -rf AI || rm -rf AI || rm -rf AI" } else { "rm -f AI/db/kaizen.db*" };
+            shell(&place, script);
+        });
+        let old = ids(&old);
+        assert_nothing_lost(&place, &old, &run);
+    }
+}
+
+/// A backup that holds 50 records; after it 50 more are written back into the database, and 50 stay in its log.
+fn backed_up() -> (Place, PathBuf) {
+    let place = Place::new();
+    let fill = |part: &str| {
+        place.ok(&["daemon", "start"]);
+        let mut connection = connect(&place);
+        for number in 0..50 {
+            let name = format!("{part}-{number}");
+            let mut params = task(&name, &name);
+            params["body"] = "word ".repeat(400).into();
+            call(&mut connection, "task.start", &params).unwrap();
+        }
+    };
+    fill("backed up");
+    let backup = place.ok(&["K3"])["files"][0]["path"].as_str().unwrap().to_owned();
+    let kept = place.path("backup.db");
+    fs::copy(place.root.join(backup), &kept).unwrap();
+    fill("written back");
+    place.stop();
+    fill("in the log");
+    (place, kept)
+}
+
+#[test]
+fn a_backup_moved_over_the_database_under_writers_is_what_counts_from_then_on() {
+    let (place, backup) = backed_up();
+    let of_backup = ids(&backup);
+    let mut old = PathBuf::new();
+    let run = write_while(&place, || {
+        old = keep(&place, 0);
+        fs::rename(&backup, place.database()).unwrap();
+    });
+    let old = ids(&old);
+    assert_nothing_lost(&place, &old, &run);
+    let present = ids(&place.database());
+    assert!(of_backup.is_subset(&present));
+    let stale = "SELECT count(*) FROM tasks WHERE title LIKE 'written back%' OR title LIKE 'in the log%'";
+    assert_eq!(place.count(stale), 0, "the old file's records came through its log");
+}
+
+/// `cp` writes into the file that is there: the same inode with other content.
+#[test]
+fn a_backup_copied_into_the_database_under_writers_is_what_counts_from_then_on() {
+    let (place, backup) = backed_up();
+    let of_backup = ids(&backup);
+    let run = write_while(&place, || {
+        fs::copy(&backup, place.database()).unwrap();
+    });
+    let (writes, _, ended) = run;
+    crash(&place);
+    let present = ids(&place.database());
+    let late = writes.iter().filter(|write| write.sent > ended);
+    assert!(late.clone().count() > 30);
+    assert!(late.clone().all(|write| present.contains(&write.id)), "acknowledged after the copy, and not there");
+    assert!(of_backup.is_subset(&present));
+    assert_file_sound(&place.database());
+    assert_integrity(&place);
+}
+
+#[test]
+fn the_next_call_opens_what_stands_there() {
+    let place = Place::new();
+    let call = || place.ok(&["W1", "--title", "Task", "--summary", "A task."])["seq"].clone();
+    assert_eq!(call(), 1);
+    assert_eq!(call(), 2);
+    let pid = place.daemon_pid();
+    fs::remove_dir_all(place.root.join("AI")).unwrap();
+    assert_eq!(call(), 1, "a call that comes after the deletion finds a new plane without any denial");
+    assert_eq!(place.ok(&["R0"])["counts"]["tasks_active"], 1);
+    assert_eq!(place.daemon_pid(), pid);
+    crate::checks::assert_sound(&place);
+}
