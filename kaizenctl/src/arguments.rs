@@ -121,8 +121,10 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Request, Denial> {
         _ => {}
     }
     let Some(card) = families::find(&name) else {
-        if wants_help && families::find_family(&name).is_some() {
-            return Ok(Request::Help(vec![name]));
+        if wants_help {
+            // Whoever asks for help does not want to hear that a word is off.
+            let topic = families::find_family(&name).map(|_| name);
+            return Ok(Request::Help(topic.into_iter().collect()));
         }
         return Err(unknown_operation(&name));
     };

@@ -63,6 +63,13 @@ pub(crate) fn call(hello: &Hello, name: &str, params: &str) -> Result<Box<RawVal
                 let denial: Value = serde_json::from_str(denial.get()).unwrap_or_default();
                 match denial["code"].as_str() {
                     Some("DENIED_DRAINING") if Instant::now() < deadline => pause(),
+                    // Its directory was deleted, so that another daemon took its place; it will notice and give way.
+                    Some("DENIED_OWNED")
+                        if denial["endpoint"] == runtime.socket().display().to_string()
+                            && Instant::now() < deadline =>
+                    {
+                        pause();
+                    }
                     Some("DENIED_OWNED") => return call_owner(&denial, hello, name, params),
                     _ => return Err(Failure::Refused(denial)),
                 }
@@ -192,6 +199,12 @@ fn start(runtime: &RuntimeDir) -> Result<Started, Denial> {
         Denial::new(Code::DaemonStart).with("program", program.display().to_string()).with("reason", reason)
     };
     let log = File::create(runtime.start_log()).map_err(|error| failed(error.to_string()))?;
+    let absent = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => failed("it is not installed".into())
+            .action("Install kaizend beside kaizenctl or on PATH; setup/setup.sh does both.")
+            .example("./setup/setup.sh"),
+        _ => failed(error.to_string()),
+    };
     let mut child = Command::new(&program)
         .arg("--detach")
         .current_dir("/")
@@ -200,7 +213,7 @@ fn start(runtime: &RuntimeDir) -> Result<Started, Denial> {
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()
-        .map_err(|error| failed(error.to_string()))?;
+        .map_err(absent)?;
     let output = child.stdout.take();
     let (said, heard) = mpsc::sync_channel(1);
     std::thread::spawn(move || {
@@ -224,7 +237,17 @@ fn start(runtime: &RuntimeDir) -> Result<Started, Denial> {
                 .message("a daemon holds the lock but does not listen"),
         ));
     }
-    Err(failed("it ended before it listened".into()).with("log", log))
+    Err(last_words(&log).unwrap_or_else(|| {
+        failed("it ended before it listened".into()).with("log", log).example("kaizenctl daemon logs")
+    }))
+}
+
+/// The denial with which the daemon ended, when it said one.
+fn last_words(log: &str) -> Option<Denial> {
+    let said: Value = serde_json::from_str(log.lines().last()?).ok()?;
+    let code = Code::ALL.iter().find(|code| said["code"] == code.text())?;
+    let fields = ["path", "reason", "message"].iter().filter_map(|name| Some((name, said[name].as_str()?)));
+    Some(fields.fold(Denial::new(*code), |denial, (name, text)| denial.with(name, text)))
 }
 
 /// The daemon beside this program, else the one on PATH.

@@ -216,7 +216,11 @@ fn scalar(value: &Value) -> String {
 /// The text without control characters, which could do things to a terminal.
 fn clean(text: &str) -> String {
     text.chars()
-        .map(|character| if character.is_control() && character != '\n' { '\u{fffd}' } else { character })
+        .map(|character| match character {
+            '\n' | '\t' => character,
+            character if character.is_control() => '\u{fffd}',
+            character => character,
+        })
         .collect()
 }
 

@@ -57,6 +57,7 @@ fn run(detach: bool) -> Result<(), Denial> {
         // Fails only for a process that leads a group already, which is detached enough.
         let _ = rustix::process::setsid();
     }
+    raise_file_limit();
     let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 4);
     let tokio = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -68,6 +69,17 @@ fn run(detach: bool) -> Result<(), Denial> {
         log::start(&runtime)?;
         lifecycle::serve(claim, &Options::new(runtime), || announce(detach)).await
     })
+}
+
+/// Each connection needs a file descriptor, and the usual limit of a shell allows too few of them.
+fn raise_file_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        // Fewer connections are no reason not to start.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    }
 }
 
 /// Tells whoever started the daemon that it listens, and lets go of their standard output.

@@ -72,8 +72,9 @@ impl Projects {
             if open.is_current(db_path) {
                 return Ok(open.plane.clone());
             }
-            // Another file, or none, stands where the database was.
-            slot.open = None;
+            // Another file, or none, stands where the database was. The old log may still have its name: it is written
+            // back into the old file before SQLite can take it for the new one's.
+            close_open(&mut slot).await;
         }
         let (path, endpoint) = (db_path.clone(), self.endpoint.clone());
         #[expect(
@@ -94,11 +95,17 @@ impl Projects {
         Ok(plane)
     }
 
-    /// The data plane of a connection's project when it is open and current.
-    pub fn open_plane(&self, binding: &Binding) -> Option<Arc<Plane>> {
-        let slot = self.lock().get(&key(&binding.db_path)?).cloned()?;
-        let slot = slot.try_lock().ok()?;
-        slot.open.as_ref().filter(|open| open.is_current(&binding.db_path)).map(|open| open.plane.clone())
+    /// The data plane of a connection's project when it is open, else what `look` makes of the file. Nobody opens the
+    /// plane meanwhile: whoever closes a file takes all locks of this process on it away, SQLite's too.
+    pub async fn plane_or<T>(&self, binding: &Binding, look: impl FnOnce() -> T) -> Result<Arc<Plane>, T> {
+        let Some(key) = key(&binding.db_path) else { return Err(look()) };
+        let slot = self.lock().entry(key).or_default().clone();
+        let mut slot = slot.lock().await;
+        match &slot.open {
+            Some(open) if open.is_current(&binding.db_path) => return Ok(open.plane.clone()),
+            _ => close_open(&mut slot).await,
+        };
+        Err(look())
     }
 
     fn slot(&self, db_path: &Path) -> Result<Arc<tokio::sync::Mutex<Slot>>, Denial> {
@@ -188,7 +195,10 @@ impl Projects {
 }
 
 async fn close_slot(slot: &tokio::sync::Mutex<Slot>) -> bool {
-    let mut slot = slot.lock().await;
+    close_open(&mut *slot.lock().await).await
+}
+
+async fn close_open(slot: &mut Slot) -> bool {
     let Some(open) = slot.open.take() else { return false };
     let Open { plane, root, _lock, .. } = open;
     // The slot is locked, so no new call can take hold of the plane; those under way end by themselves.

@@ -50,7 +50,10 @@ fn a_policy_is_stored_with_its_first_revision_and_no_ledger_event() {
     assert_eq!(shown["record"], stored);
     assert_eq!(keys(&shown["record"]), keys(&stored));
     place.denied(&["X4"], "DENIED_ID_REQUIRED", 2);
-    assert_eq!(place.denied(&["X4", "--id", "pol_1"], "DENIED_RECORD_NOT_FOUND", 1)["table"], "private_policy");
+    assert_eq!(
+        place.denied(&["X4", "--id", "pol_1"], "DENIED_RECORD_NOT_FOUND", 1)["table"],
+        "private_policy"
+    );
     let empty = ["--body", "", "--scope", "", "--trigger", "", "--status", "", "--writer-role", ""];
     let other = add(&place, "T", "", &empty);
     let columns = "scope, \"trigger\", priority, status, writer_role";
@@ -60,9 +63,20 @@ fn a_policy_is_stored_with_its_first_revision_and_no_ledger_event() {
         &place,
         "T",
         " Critical ",
-        &["--trigger", "Deploy", "--scope", "global", "--status", "retired", "--writer-role", "user", "--test"],
+        &[
+            "--trigger",
+            "Deploy",
+            "--scope",
+            "global",
+            "--status",
+            "retired",
+            "--writer-role",
+            "user",
+            "--test",
+        ],
     );
-    let stored: Value = row(&place, &format!("SELECT {columns}, is_test FROM private_policy WHERE id = ?1"), &[&own]).into();
+    let stored: Value =
+        row(&place, &format!("SELECT {columns}, is_test FROM private_policy WHERE id = ?1"), &[&own]).into();
     assert_eq!(
         stored,
         json!({"scope": "global", "trigger": "Deploy", "priority": " Critical ", "status": "retired",
@@ -88,10 +102,14 @@ fn a_policy_is_checked_in_a_fixed_order() {
     assert_eq!(check(with(&["--summary", "A. B. C."]), "DENIED_TITLE_REQUIRED")["field"], "title");
     check(with(&["--title", "T", "--summary", "A. B. C."]), "DENIED_SUMMARY_TOO_LONG");
     let body = words(1301);
-    denied(&["--title", "T", "--summary", "S.", "--body", &body, "--trigger", &trigger], "DENIED_FIELD_SPLIT_REQUIRED");
+    denied(
+        &["--title", "T", "--summary", "S.", "--body", &body, "--trigger", &trigger],
+        "DENIED_FIELD_SPLIT_REQUIRED",
+    );
     let denial = check(with(&["--title", "T", "--summary", "S."]), "DENIED_FIELD_WORD_LIMIT");
     assert_eq!([&denial["field"], &denial["limit"]], [&json!("trigger"), &json!(120)]);
-    let denial = denied(&["--title", "T", "--summary", "S.", "--priority", &priority], "DENIED_FIELD_WORD_LIMIT");
+    let denial =
+        denied(&["--title", "T", "--summary", "S.", "--priority", &priority], "DENIED_FIELD_WORD_LIMIT");
     assert_eq!([&denial["field"], &denial["limit"]], [&json!("priority"), &json!(20)]);
     let split = words(1301);
     denied(&["--title", "T", "--summary", "S.", "--trigger", &split], "DENIED_FIELD_SPLIT_REQUIRED");
@@ -119,7 +137,10 @@ fn the_rank_chooses_the_window_and_the_older_come_first_in_it() {
     // The window keeps what ranks highest and, within a rank, what is newest.
     for operation in ["X2", "X5"] {
         assert_eq!(titles(&place.ok(&[operation, "--limit", "3"])), ["critical", "high", "normal 3"]);
-        assert_eq!(titles(&place.ok(&[operation, "--limit", "4"])), ["critical", "high", "normal 2", "normal 3"]);
+        assert_eq!(
+            titles(&place.ok(&[operation, "--limit", "4"])),
+            ["critical", "high", "normal 2", "normal 3"]
+        );
         assert_eq!(titles(&place.ok(&[operation, "--limit", "1"])), ["critical"]);
         assert_eq!(titles(&place.ok(&[operation, "--limit", "-1"])), all);
         assert_eq!(titles(&place.ok(&[operation, "--limit", "0"])), all);
@@ -169,7 +190,12 @@ fn pages_of_policies_miss_none_and_show_none_twice() {
 fn a_list_shows_twenty_and_a_session_fifty() {
     let place = Place::new();
     for number in 0..52 {
-        add(&place, &format!("P{number}"), "normal", &["--status", if number == 0 { "retired" } else { "active" }]);
+        add(
+            &place,
+            &format!("P{number}"),
+            "normal",
+            &["--status", if number == 0 { "retired" } else { "active" }],
+        );
     }
     assert_eq!(place.ok(&["X2"])["count"], 20);
     assert_eq!(place.ok(&["X2", "--limit", "-1"])["count"], 52);

@@ -34,12 +34,31 @@ fn a_proof_and_a_verification_differ_in_their_default_conclusion() {
             })
         );
         let empty = place.id(&[
-            operation, "--summary", "S.", "--conclusion", "", "--task-id", "", "--proof-id", "", "--severity", "",
-            "--scope-label", "", "--actionability", "", "--evidence", "",
+            operation,
+            "--summary",
+            "S.",
+            "--conclusion",
+            "",
+            "--task-id",
+            "",
+            "--proof-id",
+            "",
+            "--severity",
+            "",
+            "--scope-label",
+            "",
+            "--actionability",
+            "",
+            "--evidence",
+            "",
         ]);
         let row = stored(&place, &empty);
         assert_eq!(row["conclusion"], conclusion);
-        assert!(["task_id", "proof_id", "severity", "scope_label", "actionability"].iter().all(|name| row[name].is_null()));
+        assert!(
+            ["task_id", "proof_id", "severity", "scope_label", "actionability"]
+                .iter()
+                .all(|name| row[name].is_null())
+        );
         for given in CONCLUSIONS {
             let id = place.id(&[operation, "--summary", "S.", "--conclusion", given]);
             assert_eq!(stored(&place, &id)["conclusion"], *given);
@@ -52,16 +71,38 @@ fn a_proof_and_a_verification_differ_in_their_default_conclusion() {
 fn lists_are_stored_in_the_form_that_their_readers_know() {
     let place = Place::new();
     let id = place.id(&[
-        "Q2", "--summary", "S.", "--body", "B", "--evidence", r#"["AI/tests"]"#, "--findings",
-        r#"[{"a":1,"b":["x","é"]}, "☃🦀"]"#, "--remedies", "null", "--artifact-ids", "[]", "--severity", "high",
-        "--scope-label", "module", "--actionability", "now", "--task-id", "t_x", "--proof-id", "p_x", "--test",
+        "Q2",
+        "--summary",
+        "S.",
+        "--body",
+        "B",
+        "--evidence",
+        r#"["AI/tests"]"#,
+        "--findings",
+        r#"[{"a":1,"b":["x","é"]}, "☃🦀"]"#,
+        "--remedies",
+        "null",
+        "--artifact-ids",
+        "[]",
+        "--severity",
+        "high",
+        "--scope-label",
+        "module",
+        "--actionability",
+        "now",
+        "--task-id",
+        "t_x",
+        "--proof-id",
+        "p_x",
+        "--test",
     ]);
     let row = stored(&place, &id);
     assert_eq!(row["evidence_locations_json"], r#"["AI/tests"]"#);
     assert_eq!(row["findings_json"], r#"[{"a": 1, "b": ["x", "\u00e9"]}, "\u2603\ud83e\udd80"]"#);
     assert_eq!(row["remedies_json"], "null");
     assert_eq!(row["artifact_ids_json"], "[]");
-    let short = ["severity", "scope_label", "actionability", "task_id", "proof_id"].map(|name| row[name].clone());
+    let short =
+        ["severity", "scope_label", "actionability", "task_id", "proof_id"].map(|name| row[name].clone());
     assert_eq!(short, ["high", "module", "now", "t_x", "p_x"].map(Value::from));
     assert_eq!(row["is_test"], 1);
     let hash = canonical_json::hash(&json!({
@@ -91,7 +132,8 @@ fn an_inline_list_beats_its_file_unless_it_is_empty() {
             let id = place.id(&[&["Q1", "--summary", "S."], given].concat());
             assert_eq!(stored(&place, &id)[column], expected, "{given:?}");
         }
-        let denial = place.denied(&["Q1", "--summary", "S.", &file, "absent.json"], "DENIED_FILE_NOT_FOUND", 2);
+        let denial =
+            place.denied(&["Q1", "--summary", "S.", &file, "absent.json"], "DENIED_FILE_NOT_FOUND", 2);
         assert_eq!(denial["path"], "absent.json");
     }
 }
@@ -132,10 +174,15 @@ fn verifications_are_checked_in_a_fixed_order() {
         }
         // The order of the schema: conclusion, lists, labels.
         denied(&["--summary", "S.", "--conclusion", "FINE", "--evidence", "{}"], "DENIED_SCHEMA_ENUM");
-        denied(&["--summary", "S.", "--evidence", "{}", "--severity", &words(11)], "DENIED_SCHEMA_FIELD_TYPE");
-        for (flag, field) in
-            [("--severity", "severity"), ("--scope-label", "scope_label"), ("--actionability", "actionability")]
-        {
+        denied(
+            &["--summary", "S.", "--evidence", "{}", "--severity", &words(11)],
+            "DENIED_SCHEMA_FIELD_TYPE",
+        );
+        for (flag, field) in [
+            ("--severity", "severity"),
+            ("--scope-label", "scope_label"),
+            ("--actionability", "actionability"),
+        ] {
             let denial = denied(&["--summary", "S.", flag, &words(11)], "DENIED_FIELD_WORD_LIMIT");
             assert_eq!([&denial["field"], &denial["limit"]], [&json!(field), &json!(10)]);
             denied(&["--summary", "S.", flag, &words(1301)], "DENIED_FIELD_SPLIT_REQUIRED");
@@ -148,8 +195,10 @@ fn verifications_are_checked_in_a_fixed_order() {
 fn filters_are_exact_and_all_must_match() {
     let place = Place::new();
     let add = |words: &[&str]| place.id(&[&["Q2", "--summary"], words].concat());
-    let first = add(&["First one.", "--task-id", "t_1", "--severity", "high", "--conclusion", "VERIFICATION_FAILED"]);
-    let second = add(&["Second.", "--task-id", "t_1", "--severity", "low", "--conclusion", "VERIFIED_ACCEPTABLE"]);
+    let first =
+        add(&["First one.", "--task-id", "t_1", "--severity", "high", "--conclusion", "VERIFICATION_FAILED"]);
+    let second =
+        add(&["Second.", "--task-id", "t_1", "--severity", "low", "--conclusion", "VERIFIED_ACCEPTABLE"]);
     let third = add(&["Third.", "--task-id", "t_10", "--severity", "high", "--body", "one in the body"]);
     let proof = place.id(&["Q1", "--summary", "Proof."]);
     let found = |words: &[&str]| {
@@ -175,7 +224,17 @@ fn filters_are_exact_and_all_must_match() {
     let record = &reply["records"][0];
     assert_eq!(
         keys(record),
-        ["id", "created_at", "task_id", "proof_id", "conclusion", "severity", "scope_label", "actionability", "summary"]
+        [
+            "id",
+            "created_at",
+            "task_id",
+            "proof_id",
+            "conclusion",
+            "severity",
+            "scope_label",
+            "actionability",
+            "summary"
+        ]
     );
     assert_eq!([&record["proof_id"], &record["scope_label"]], [&Value::Null, &Value::Null]);
     let unset = Place::new();
@@ -252,7 +311,15 @@ fn links_to_nothing_are_stored_with_a_warning() {
     let proof = place.id(&["Q1", "--summary", "S."]);
     let ids = json!([artifact, "a_absent"]).to_string();
     let reply = place.ok(&[
-        "Q2", "--summary", "S.", "--task-id", "t_absent", "--proof-id", "qv_absent", "--artifact-ids", &ids,
+        "Q2",
+        "--summary",
+        "S.",
+        "--task-id",
+        "t_absent",
+        "--proof-id",
+        "qv_absent",
+        "--artifact-ids",
+        &ids,
     ]);
     let warnings = reply["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 3, "{reply}");

@@ -53,7 +53,10 @@ fn vscode_jsonrpc_says_hello_writes_reads_and_receives_a_denial() {
     assert_eq!(denied["code"], -32010);
     assert_eq!(denied["data"]["code"], "DENIED_SUMMARY_REQUIRED");
     assert_eq!(denied["data"]["exit_code"], 2);
-    assert!(denied["data"]["required_action"].is_string() && denied["data"]["example"].is_string(), "{denied}");
+    assert!(
+        denied["data"]["required_action"].is_string() && denied["data"]["example"].is_string(),
+        "{denied}"
+    );
     assert!(denied["message"].as_str().unwrap().starts_with("DENIED_SUMMARY_REQUIRED"), "{denied}");
     assert_eq!(seen["unknown"]["code"], seen["method_not_found"]);
     assert_eq!(seen["unknown"]["data"]["status"], "DENIED");

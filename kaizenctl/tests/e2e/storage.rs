@@ -103,6 +103,16 @@ fn a_database_that_another_program_holds_is_reported_in_time_and_works_afterward
 /// POSIX drops all locks of a process on a file when it closes any descriptor of it. A daemon that opens its own
 /// database on the side would so give up the lock by which other programs know that the log is in use, and an
 /// sqlite3 shell that looks in would delete the log under it.
+fn holds_its_lock(place: &Place, pid: u32) -> bool {
+    let metadata = fs::metadata(place.database()).unwrap();
+    let inode = format!(":{}", std::os::unix::fs::MetadataExt::ino(&metadata));
+    let locks = fs::read_to_string("/proc/locks").unwrap();
+    locks.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words[1] == "POSIX" && words[4] == pid.to_string() && words[5].ends_with(&inode)
+    })
+}
+
 #[test]
 fn the_daemon_never_lets_go_of_its_lock_on_the_database() {
     let operations: [&[&str]; 9] = [
@@ -118,24 +128,46 @@ fn the_daemon_never_lets_go_of_its_lock_on_the_database() {
     ];
     let place = Place::new();
     place.ok(&W1);
-    let metadata = fs::metadata(place.database()).unwrap();
-    let (pid, inode) = (place.daemon_pid(), std::os::unix::fs::MetadataExt::ino(&metadata));
-    let is_locked = || {
-        let locks = fs::read_to_string("/proc/locks").unwrap();
-        locks.lines().any(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            words[1] == "POSIX" && words[4] == pid.to_string() && words[5].ends_with(&format!(":{inode}"))
-        })
-    };
-    assert!(is_locked(), "an open plane is locked");
+    let pid = place.daemon_pid();
+    assert!(holds_its_lock(&place, pid), "an open plane is locked");
     for operation in operations {
         // Whether it is denied does not matter here.
         place.run(operation);
         assert_eq!(place.daemon_pid(), pid);
-        assert!(is_locked(), "the lock is gone after {operation:?}");
+        assert!(holds_its_lock(&place, pid), "the lock is gone after {operation:?}");
     }
     assert_eq!(place.tamper().query_row("SELECT count(*) FROM tasks", [], |row| row.get::<_, i64>(0)), Ok(1));
     assert!(place.root.join("AI/db/kaizen.db-wal").exists(), "the log is still in its place");
+    assert_sound(&place);
+}
+
+/// Looking at the schema while others write and while the plane is being opened.
+#[test]
+fn a_look_at_the_schema_beside_writers_does_not_let_go_of_the_lock() {
+    let place = Place::new();
+    for round in 0..6 {
+        place.ok(&["daemon", "start"]);
+        let pid = place.daemon_pid();
+        let start = Barrier::new(4);
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let (place, start) = (&place, &start);
+                scope.spawn(move || {
+                    let mut connection = connect(place);
+                    start.wait();
+                    for number in 0..40 {
+                        let name = format!("{round}-{thread}-{number}");
+                        match thread % 2 {
+                            0 => call(&mut connection, "task.start", &task(&name, &name)).unwrap(),
+                            _ => call(&mut connection, "schema.status", &json!({})).unwrap(),
+                        };
+                    }
+                });
+            }
+        });
+        assert!(holds_its_lock(&place, pid), "the lock is gone in round {round}");
+        place.stop();
+    }
     assert_sound(&place);
 }
 

@@ -1,5 +1,7 @@
 //! Core (K): finding operations, and looking after the data plane as a whole.
 
+use std::path::Path;
+
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::core::{
     BackedUp, CheckPlane, FoundOperations, ManifestWritten, Nothing, OperationFind, OperationWanted,
@@ -33,10 +35,13 @@ impl PlainOperation for OperationFind {
 async fn look(context: &Context) -> Result<SchemaState, Denial> {
     let binding = &context.binding;
     binding.root()?;
-    if let Some(plane) = context.daemon.projects.open_plane(binding) {
-        return plane.schema_state().await;
+    match context.daemon.projects.plane_or(binding, || look_into(&binding.db_path)).await {
+        Ok(plane) => plane.schema_state().await,
+        Err(state) => state,
     }
-    let path = &binding.db_path;
+}
+
+fn look_into(path: &Path) -> Result<SchemaState, Denial> {
     if !path.exists() {
         return Ok(schema::absent(path));
     }
@@ -112,6 +117,8 @@ async fn restamp(context: &Context, checked: &mut PlaneChecked) -> Result<(), De
 impl PlainOperation for PlaneBackup {
     async fn run(context: &Context, _params: Nothing) -> Result<BackedUp, Denial> {
         let plane = context.plane().await?;
+        // The gate of every read.
+        drop(plane.read().await?);
         manifest::back_up(&plane, context.binding.root()?).await
     }
 }

@@ -112,6 +112,7 @@ fn listen(runtime: &RuntimeDir) -> Result<(Listener, Identity), Denial> {
 /// What a signal handler or a second binding of the socket denies.
 pub async fn serve(claim: Claim, options: &Options, ready: impl FnOnce()) -> Result<(), Denial> {
     let Claim { runtime, listener, mut socket, _lock } = claim;
+    let lock = Identity::of(&runtime.daemon_lock()).ok();
     let daemon = Daemon::new(runtime.clone());
     let mut registry = Registry::new(daemon.clone());
     families::register(&mut registry);
@@ -134,6 +135,11 @@ pub async fn serve(claim: Claim, options: &Options, ready: impl FnOnce()) -> Res
                 daemon.projects.close_idle(options.project_idle).await;
                 if daemon.calls() == 0 && daemon.idle_seconds() >= options.daemon_idle {
                     tracing::info!("nothing to do");
+                    break;
+                }
+                // With another file of the lock's name, another daemon may run by now; two would fight for the socket.
+                if Identity::of(&runtime.daemon_lock()).ok() != lock {
+                    tracing::warn!("the lock's file is gone or replaced");
                     break;
                 }
                 // Somebody cleaned up too much: without its socket the daemon would hold the lock and be unreachable.

@@ -79,7 +79,7 @@ pub(crate) fn fresh() -> Result<Connection, Denial> {
 }
 
 /// How many migrations the database has, when they are those of this release.
-fn applied(connection: &Connection, db_path: &Path) -> Result<usize, Denial> {
+pub(super) fn applied(connection: &Connection, db_path: &Path) -> Result<usize, Denial> {
     let fail = |error: rusqlite::Error| fault::from_rusqlite("read the migrations", &error);
     let tables =
         query(connection, "SELECT name FROM sqlite_schema WHERE type = 'table'", &[]).map_err(fail)?;

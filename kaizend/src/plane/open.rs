@@ -84,11 +84,26 @@ pub(super) fn open(db_path: &Path, endpoint: &str) -> Result<Opened, Denial> {
     check_filesystem(&directory)?;
     let lock = lock(&directory.join("kaizend.lock"), endpoint)?;
     sniff(db_path)?;
+    check_tables(db_path)?;
     let mut connection = writer_connection(db_path)?;
     migrate::run(&mut connection, db_path)?;
     let identity =
         Identity::of(db_path).map_err(|error| fault::from_io("look at the database", db_path, &error))?;
     Ok(Opened { connection, identity, lock })
+}
+
+/// Refuses a database that is not ours or of a newer release before the journal mode, which is part of the file, is set.
+fn check_tables(db_path: &Path) -> Result<(), Denial> {
+    if !fs::metadata(db_path).is_ok_and(|metadata| metadata.len() > 0) {
+        return Ok(());
+    }
+    let fail = |error: rusqlite::Error| {
+        fault::from_rusqlite("look into the database", &error).with("db_path", db_path.display().to_string())
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(db_path, flags).map_err(fail)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fail)?;
+    migrate::applied(&connection, db_path).map(drop)
 }
 
 /// The connection that writes.
