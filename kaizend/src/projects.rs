@@ -1,6 +1,6 @@
 //! The projects that are open: one data plane for each database, whatever path it was asked for by.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,12 +46,15 @@ fn key(db_path: &Path) -> Option<Key> {
 /// The open data planes of a daemon.
 pub struct Projects {
     endpoint: String,
+    /// The databases that are open or being opened. A lock of its own, which calls under way may take: closing a plane
+    /// waits for them while it holds its slot.
+    databases: Mutex<HashSet<PathBuf>>,
     slots: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Slot>>>>,
 }
 
 impl Projects {
     pub(crate) fn new(endpoint: String) -> Self {
-        Projects { endpoint, slots: Mutex::new(HashMap::new()) }
+        Projects { endpoint, databases: Mutex::default(), slots: Mutex::default() }
     }
 
     /// The data plane of a connection's project, opened when it is not open. Several callers wait for one opening.
@@ -74,8 +77,9 @@ impl Projects {
             }
             // Another file, or none, stands where the database was. The old log may still have its name: it is written
             // back into the old file before SQLite can take it for the new one's.
-            close_open(&mut slot).await;
+            self.close_open(&mut slot).await;
         }
+        self.databases().insert(db_path.clone());
         let (path, endpoint) = (db_path.clone(), self.endpoint.clone());
         #[expect(
             clippy::disallowed_methods,
@@ -87,8 +91,11 @@ impl Projects {
                 Identity::of(&path).map_err(|error| fault::from_io("look at the database", &path, &error))?;
             Ok((plane, lock, identity))
         });
-        let (plane, lock, identity) =
-            opening.await.unwrap_or_else(|error| Err(fault::unexpected("open the data plane", &error)))?;
+        let opened =
+            opening.await.unwrap_or_else(|error| Err(fault::unexpected("open the data plane", &error)));
+        let (plane, lock, identity) = opened.inspect_err(|_| {
+            self.databases().remove(db_path);
+        })?;
         let plane = Arc::new(plane);
         tracing::info!(root = %root.display(), "project opened");
         slot.open = Some(Open { plane: plane.clone(), root: root.clone(), identity, _lock: lock });
@@ -103,7 +110,7 @@ impl Projects {
         let mut slot = slot.lock().await;
         match &slot.open {
             Some(open) if open.is_current(&binding.db_path) => return Ok(open.plane.clone()),
-            _ => close_open(&mut slot).await,
+            _ => self.close_open(&mut slot).await,
         };
         Err(look())
     }
@@ -122,18 +129,29 @@ impl Projects {
         Ok(self.lock().entry(key).or_default().clone())
     }
 
+    /// Whether the path names the database of an open plane, or the index of its log, by whatever name. Such a file
+    /// must not be opened: closing it would take SQLite's locks on it away.
+    pub fn holds(&self, path: &Path) -> bool {
+        let Ok(wanted) = Identity::of(path) else { return false };
+        self.databases().iter().any(|database| {
+            let mut index = database.as_os_str().to_owned();
+            index.push("-shm");
+            [database.as_path(), Path::new(&index)].iter().any(|file| Identity::of(file).ok() == Some(wanted))
+        })
+    }
+
     /// Closes the plane of a connection's project when it is open. Says whether it was.
     pub async fn close(&self, binding: &Binding) -> bool {
         let Some(key) = key(&binding.db_path) else { return false };
         let Some(slot) = self.lock().get(&key).cloned() else { return false };
-        close_slot(&slot).await
+        self.close_slot(&slot).await
     }
 
     /// Closes all planes.
     pub async fn close_all(&self) {
         let slots: Vec<_> = self.lock().drain().map(|(_, slot)| slot).collect();
         for slot in slots {
-            close_slot(&slot).await;
+            self.close_slot(&slot).await;
         }
     }
 
@@ -148,7 +166,7 @@ impl Projects {
             match idle {
                 Some((idle, plane)) if idle >= seconds || plane.is_closed() => {
                     drop(plane);
-                    close_slot(&slot).await;
+                    self.close_slot(&slot).await;
                 }
                 Some((_, plane)) => plane.shrink_when_idle().await,
                 None => {
@@ -192,24 +210,29 @@ impl Projects {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<tokio::sync::Mutex<Slot>>>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-async fn close_slot(slot: &tokio::sync::Mutex<Slot>) -> bool {
-    close_open(&mut *slot.lock().await).await
-}
-
-async fn close_open(slot: &mut Slot) -> bool {
-    let Some(open) = slot.open.take() else { return false };
-    let Open { plane, root, _lock, .. } = open;
-    // The slot is locked, so no new call can take hold of the plane; those under way end by themselves.
-    let mut plane = plane;
-    loop {
-        match Arc::try_unwrap(plane) {
-            Ok(plane) => break plane.close().await,
-            Err(shared) => plane = shared,
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
+    fn databases(&self) -> std::sync::MutexGuard<'_, HashSet<PathBuf>> {
+        self.databases.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    tracing::info!(root = %root.display(), "project closed");
-    true
+
+    async fn close_slot(&self, slot: &tokio::sync::Mutex<Slot>) -> bool {
+        self.close_open(&mut *slot.lock().await).await
+    }
+
+    async fn close_open(&self, slot: &mut Slot) -> bool {
+        let Some(open) = slot.open.take() else { return false };
+        let Open { mut plane, root, _lock, .. } = open;
+        let db_path = plane.db_path().to_path_buf();
+        // The slot is locked, so no new call can take hold of the plane; those under way end by themselves.
+        loop {
+            match Arc::try_unwrap(plane) {
+                Ok(plane) => break plane.close().await,
+                Err(shared) => plane = shared,
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        self.databases().remove(&db_path);
+        tracing::info!(root = %root.display(), "project closed");
+        true
+    }
 }

@@ -88,7 +88,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
 impl Bench {
     #[expect(clippy::print_stdout, reason = "a program for the terminal")]
     fn measure(&mut self, wants: impl Fn(&str) -> bool) -> anyhow::Result<()> {
-        println!("name (reference): ours, reference, ratio of the best round (median of the rounds), target, verdict");
+        println!(
+            "name (reference): ours, reference, ratio of the best round (median of the rounds), target, verdict"
+        );
         // A daemon that has no project open ends when one is closed.
         let _keep = self.fresh_project()?;
         if wants("writes") {

@@ -22,8 +22,11 @@ use crate::random::Random;
 
 /// The longest time between the first call of a round and the kill, in milliseconds.
 const LONGEST: u64 = 500;
+/// The same for the kill that follows a restart at once, one round in four: it hits the recovery of the log and the
+/// calls that are sent again.
+const AT_ONCE: u64 = 20;
 /// How long the calls that are sent again may take before the daemon counts as hung.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Of the kills, at least so many in a hundred must hit calls in flight; else the loop has tried nothing.
 const MIN_HITS: u64 = 90;
 /// A line is printed after so many rounds.
@@ -58,6 +61,7 @@ struct Totals {
     rounds: u64,
     acknowledged: u64,
     fewest: Option<u64>,
+    kills: u64,
     hits: u64,
     resent: u64,
     already_done: u64,
@@ -82,11 +86,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let place = Place::new(program)?;
     let mut random = Random::new(seed);
     let mut totals = Totals::default();
-    let mut plane = 0;
+    let mut planes = 0;
     while totals.rounds < options.rounds {
         let rounds = options.rounds_per_plane.max(1).min(options.rounds - totals.rounds);
-        let project = place.project(&format!("plane-{plane}"))?;
-        let mut run = Run::new(&place, project, options.clients, plane, &mut random)?;
+        let project = place.project(&format!("plane-{planes}"))?;
+        let mut run = Run::new(&place, project, options.clients, planes, &mut random)?;
         for _ in 0..rounds {
             run.round(&mut random, &mut totals)?;
             for fault in totals.findings.news() {
@@ -98,10 +102,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         }
         run.full_check(&mut totals.findings)?;
         for fault in totals.findings.news() {
-            eprintln!("plane {plane}: {fault}");
+            eprintln!("plane {planes}: {fault}");
         }
         std::fs::remove_dir_all(&run.project.root)?;
-        plane += 1;
+        planes += 1;
     }
     println!("{}", totals.line());
     Ok(totals.verdict(options, seed))
@@ -110,13 +114,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
 impl Totals {
     fn line(&self) -> String {
         format!(
-            "{} rounds, {} acknowledged ({} a round, {} at least), {} kills hit calls in flight, {} resent ({} were \
+            "{} rounds, {} acknowledged ({} a round, {} at least), {} of {} kills hit calls in flight, {} resent ({} were \
              done already), lost {}, partial {}, doubled {}, other faults {}",
             self.rounds,
             self.acknowledged,
             self.acknowledged / self.rounds.max(1),
             self.fewest.unwrap_or(0),
             self.hits,
+            self.kills,
             self.resent,
             self.already_done,
             self.findings.count(Fault::Lost),
@@ -139,7 +144,7 @@ impl Totals {
         if self.acknowledged < options.min_acks * self.rounds {
             fail(format!("fewer than {} writes a round were acknowledged", options.min_acks));
         }
-        if self.hits * 100 < MIN_HITS * self.rounds {
+        if self.hits * 100 < MIN_HITS * self.kills {
             fail(format!("fewer than {MIN_HITS} % of the kills hit calls in flight"));
         }
         if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -160,27 +165,28 @@ impl<'a> Run<'a> {
         place: &'a Place,
         project: Project,
         clients: usize,
-        plane: u64,
+        number: u64,
         random: &mut Random,
     ) -> anyhow::Result<Self> {
         let daemon = place.start()?;
         let clients =
-            (0..clients).map(|number| Client::new(format!("{plane}-{number}"), random.fork())).collect();
+            (0..clients).map(|client| Client::new(format!("{number}-{client}"), random.fork())).collect();
         Ok(Run { place, project, daemon, clients, verifier: Verifier::default() })
     }
 
     /// One round: write, kill, restart, send again what had no answer, compare.
     fn round(&mut self, random: &mut Random, totals: &mut Totals) -> anyhow::Result<()> {
-        self.write_until_killed(Duration::from_millis(1 + random.below(LONGEST)))?;
+        self.write_until_killed(1 + random.below(LONGEST), totals)?;
+        if random.below(4) == 0 {
+            self.daemon = self.place.start()?;
+            self.write_until_killed(1 + random.below(AT_ONCE), totals)?;
+        }
         let killed = Timestamp::now().to_string();
         let acknowledged: usize = self.clients.iter().map(|client| client.acknowledged.len()).sum();
         let acknowledged = acknowledged as u64;
-        let unanswered = self.clients.iter().filter(|client| client.unanswered.is_some()).count() as u64;
         totals.rounds += 1;
         totals.acknowledged += acknowledged;
         totals.fewest = Some(totals.fewest.map_or(acknowledged, |fewest| fewest.min(acknowledged)));
-        totals.hits += u64::from(unanswered > 0);
-        totals.resent += unanswered;
 
         self.daemon = self.place.start()?;
         self.send_again(&mut totals.findings)?;
@@ -196,7 +202,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn write_until_killed(&mut self, after: Duration) -> anyhow::Result<()> {
+    fn write_until_killed(&mut self, after: u64, totals: &mut Totals) -> anyhow::Result<()> {
         let connections = (0..self.clients.len()).map(|_| self.daemon.connect(&self.project));
         let connections = connections.collect::<Result<Vec<_>, _>>()?;
         let stop = AtomicBool::new(false);
@@ -211,11 +217,16 @@ impl<'a> Run<'a> {
                 });
             }
             start.wait();
-            place::pause(after);
+            place::pause(Duration::from_millis(after));
             stop.store(true, Ordering::SeqCst);
             daemon.kill()
         })
-        .context("kill the daemon")
+        .context("kill the daemon")?;
+        let unanswered = self.clients.iter().filter(|client| client.unanswered.is_some()).count() as u64;
+        totals.kills += 1;
+        totals.hits += u64::from(unanswered > 0);
+        totals.resent += unanswered;
+        Ok(())
     }
 
     fn send_again(&mut self, findings: &mut Findings) -> anyhow::Result<()> {
@@ -237,8 +248,10 @@ impl<'a> Run<'a> {
             for _ in 0..count {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if finished.recv_timeout(left).is_err() {
-                    findings
-                        .add(Fault::Other, format!("no answer within {} s after a restart", PATIENCE.as_secs()));
+                    findings.add(
+                        Fault::Other,
+                        format!("no answer within {} s after a restart", PATIENCE.as_secs()),
+                    );
                     // Whoever waits for an answer now sees the connection break.
                     return daemon.kill();
                 }

@@ -6,12 +6,12 @@ pub(crate) struct Random(u64);
 
 /// Words of the texts. Enough of them for trigrams that differ, few enough for words that repeat.
 const WORDS: &[&str] = &[
-    "retry", "socket", "journal", "ledger", "commit", "writer", "reader", "batch", "queue", "page", "index", "hash",
-    "chain", "frame", "digest", "policy", "lesson", "gotcha", "plan", "proof", "the", "a", "of", "when", "after",
-    "before", "server", "restarts", "hangs", "fails", "holds", "under", "load", "path", "too", "long", "bind", "name",
-    "short", "keeps", "every", "call", "reply", "waits", "disk", "full", "error", "remedy", "review", "agent", "task",
-    "schema", "column", "trigger", "timeout", "deadline", "snapshot", "backup", "restore", "export", "build", "cache",
-    "parser", "token",
+    "retry", "socket", "journal", "ledger", "commit", "writer", "reader", "batch", "queue", "page", "index",
+    "hash", "chain", "frame", "digest", "policy", "lesson", "gotcha", "plan", "proof", "the", "a", "of",
+    "when", "after", "before", "server", "restarts", "hangs", "fails", "holds", "under", "load", "path",
+    "too", "long", "bind", "name", "short", "keeps", "every", "call", "reply", "waits", "disk", "full",
+    "error", "remedy", "review", "agent", "task", "schema", "column", "trigger", "timeout", "deadline",
+    "snapshot", "backup", "restore", "export", "build", "cache", "parser", "token",
 ];
 
 impl Random {
@@ -41,9 +41,8 @@ impl Random {
 
     /// A text of this many words.
     pub(crate) fn words(&mut self, count: u64) -> String {
-        let words: Vec<&str> = (0..count)
-            .map(|_| WORDS[usize::try_from(self.below(WORDS.len() as u64)).unwrap_or(0)])
-            .collect();
+        let words: Vec<&str> =
+            (0..count).map(|_| WORDS[usize::try_from(self.below(WORDS.len() as u64)).unwrap_or(0)]).collect();
         words.join(" ")
     }
 }

@@ -20,7 +20,8 @@ fn from(place: &Place, directory: &Path, arguments: &[&str]) -> Outcome {
 /// The database that a call from a directory is about.
 fn database(place: &Place, directory: &Path) -> String {
     let outcome = from(place, directory, &["K2", "--json"]);
-    let reply: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"));
+    let reply: Value =
+        serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"));
     reply["schema"]["db_path"].as_str().unwrap().to_owned()
 }
 
@@ -79,7 +80,8 @@ fn a_write_needs_a_project_and_init_makes_one() {
     assert_eq!(fs::read_dir(&nowhere).unwrap().count(), 0);
     for _ in 0..2 {
         let outcome = from(&place, &nowhere, &["init", "--json"]);
-        let reply: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"));
+        let reply: Value =
+            serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"));
         assert_eq!(reply["schema"]["db_path"], expected(&nowhere));
     }
     assert!(from(&place, &nowhere, &NEW).status.success());
@@ -105,7 +107,8 @@ fn a_project_that_is_named_wins() {
             None => command.env_remove("KAIZEN_REPO_ROOT"),
         };
         let outcome = feed(command, b"");
-        let reply: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"));
+        let reply: Value =
+            serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"));
         reply["schema"]["db_path"].as_str().unwrap().to_owned()
     };
     let two_name = two.to_str().unwrap();
@@ -120,9 +123,15 @@ fn a_project_that_is_named_wins() {
     let fresh = place.path("fresh/deep");
     let database = database(Some(fresh.to_str().unwrap()), &[]);
     assert_eq!(database, expected(&fresh));
-    for (name, reason) in [("../absent", "No such file"), (place.path("file").to_str().unwrap(), "not a directory")] {
+    for (name, reason) in
+        [("../absent", "No such file"), (place.path("file").to_str().unwrap(), "not a directory")]
+    {
         fs::write(place.path("file"), "").unwrap();
-        let denial = place.denied(&["W1", "--title", "T", "--summary", "S.", "--project", name], "DENIED_PROJECT_NOT_FOUND", 1);
+        let denial = place.denied(
+            &["W1", "--title", "T", "--summary", "S.", "--project", name],
+            "DENIED_PROJECT_NOT_FOUND",
+            1,
+        );
         assert!(denial["reason"].as_str().unwrap().contains(reason), "{denial}");
     }
     assert!(!place.path("absent").exists());
@@ -132,13 +141,16 @@ fn a_project_that_is_named_wins() {
 fn a_root_may_be_called_anything_and_lie_deep() {
     let place = Place::new();
     let deep = format!("deep/{}", ["0123456789abcdefghijklmnopqrstuvwxyz"; 6].join("/"));
-    for name in ["with spaces and 'quotes\"", "Größe 日本 🦀", "-dash", "per%cent #hash ?query", "new\nline", &deep] {
+    for name in
+        ["with spaces and 'quotes\"", "Größe 日本 🦀", "-dash", "per%cent #hash ?query", "new\nline", &deep]
+    {
         let root = directory(&place, name);
         let id = {
             let mut command = place.command("kaizenctl");
             command.args(NEW).arg("--project").arg(&root);
             let outcome = feed(command, b"");
-            let reply: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"));
+            let reply: Value =
+                serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {outcome:?}"));
             reply["id"].as_str().unwrap().to_owned()
         };
         let outcome = from(&place, &root, &["R0", "--json"]);
@@ -179,7 +191,8 @@ fn a_link_to_a_root_leads_to_the_same_project() {
     // A path is shown under the root by whatever name the root was reached.
     fs::write(root.join("file"), "x").unwrap();
     let link = place.path("link");
-    let reply = place.ok(&["A1", "--project", link.to_str().unwrap(), "--path", link.join("file").to_str().unwrap()]);
+    let reply =
+        place.ok(&["A1", "--project", link.to_str().unwrap(), "--path", link.join("file").to_str().unwrap()]);
     assert_eq!(reply["path"], "file");
 }
 
@@ -190,9 +203,15 @@ fn two_checkouts_are_two_projects_of_one_daemon() {
     for root in [&one, &two] {
         fs::create_dir(root.join(".git")).unwrap();
     }
-    assert!(from(&place, &one, &["G1", "--title", "Of one", "--summary", "S.", "--body", "B"]).status.success());
+    assert!(
+        from(&place, &one, &["G1", "--title", "Of one", "--summary", "S.", "--body", "B"]).status.success()
+    );
     for _ in 0..2 {
-        assert!(from(&place, &two, &["G1", "--title", "Of two", "--summary", "S.", "--body", "B"]).status.success());
+        assert!(
+            from(&place, &two, &["G1", "--title", "Of two", "--summary", "S.", "--body", "B"])
+                .status
+                .success()
+        );
     }
     let shown = |root: &Path| from(&place, root, &["G2", "--json"]).stdout;
     assert!(shown(&one).contains("\"count\":1") && shown(&one).contains("Of one"));
@@ -205,7 +224,8 @@ fn the_database_may_lie_elsewhere() {
     let place = Place::new();
     let elsewhere = place.path("elsewhere/plane.db");
     fs::create_dir_all(elsewhere.parent().unwrap()).unwrap();
-    fs::write(place.root.join("kaizen.toml"), format!("[db]\npath = {:?}\n", elsewhere.to_str().unwrap())).unwrap();
+    fs::write(place.root.join("kaizen.toml"), format!("[db]\npath = {:?}\n", elsewhere.to_str().unwrap()))
+        .unwrap();
     place.ok(&["G1", "--title", "T", "--summary", "S.", "--body", "B"]);
     assert!(elsewhere.exists() && !place.database().exists());
     assert_eq!(place.ok(&["G2"])["count"], 1);

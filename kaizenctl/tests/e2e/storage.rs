@@ -115,7 +115,7 @@ fn holds_its_lock(place: &Place, pid: u32) -> bool {
 
 #[test]
 fn the_daemon_never_lets_go_of_its_lock_on_the_database() {
-    let operations: [&[&str]; 9] = [
+    let operations: [&[&str]; 11] = [
         &["K1"],
         &["K2"],
         &["K3"],
@@ -125,6 +125,8 @@ fn the_daemon_never_lets_go_of_its_lock_on_the_database() {
         &["K1", "--integrity"],
         &["K1", "--restamp-manifest"],
         &["A1", "--kind", "other", "--summary", "The database itself.", "--path", "AI/db/kaizen.db"],
+        &["A2", "--path", "AI/db/kaizen.db"],
+        &["A2", "--path", "AI/db/kaizen.db-shm"],
     ];
     let place = Place::new();
     place.ok(&W1);

@@ -1,6 +1,8 @@
 //! Backups and manifests as files under the project's root.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use kaizen_proto::canonical_json::sha256_hex;
@@ -32,11 +34,24 @@ fn shown(root: &Path, path: &Path) -> String {
 
 fn written(root: &Path, path: &Path) -> Result<WrittenFile, Denial> {
     let contents = std::fs::read(path).map_err(|error| fault::from_io("read a file back", path, &error))?;
-    Ok(WrittenFile {
+    Ok(described(root, path, &contents))
+}
+
+fn described(root: &Path, path: &Path, contents: &[u8]) -> WrittenFile {
+    WrittenFile {
         path: shown(root, path),
-        sha256: sha256_hex(&contents),
+        sha256: sha256_hex(contents),
         bytes: i64::try_from(contents.len()).unwrap_or(i64::MAX),
-    })
+    }
+}
+
+/// The bytes of a file that stays open, from its start whatever was read of it before.
+fn contents(mut file: &File, path: &Path) -> Result<Vec<u8>, Denial> {
+    let mut contents = Vec::new();
+    file.seek(SeekFrom::Start(0))
+        .and_then(|_| file.read_to_end(&mut contents))
+        .map_err(|error| fault::from_io("read the database", path, &error))?;
+    Ok(contents)
 }
 
 /// Runs work that blocks off the threads that serve calls.
@@ -94,7 +109,7 @@ pub async fn back_up(plane: &Plane, root: &Path) -> Result<BackedUp, Denial> {
 pub async fn write(plane: &Plane, root: &Path) -> Result<ManifestWritten, Denial> {
     // The gate of every read.
     drop(plane.read().await?);
-    let (db_path, root) = (plane.db_path().to_path_buf(), root.to_path_buf());
+    let (db_path, root, file) = (plane.db_path().to_path_buf(), root.to_path_buf(), plane.file());
     blocking(move || {
         let fail = |error: rusqlite::Error| fault::from_rusqlite("count rows", &error);
         let mut connection = reader(&db_path)?;
@@ -107,14 +122,13 @@ pub async fn write(plane: &Plane, root: &Path) -> Result<ManifestWritten, Denial
         }
         let state = schema::state(&snapshot, &db_path).map_err(fail)?;
         drop(snapshot);
-        let mut files = Vec::new();
-        for ending in ["", "-wal"] {
-            let mut path = db_path.clone().into_os_string();
-            path.push(ending);
-            let path = std::path::PathBuf::from(path);
-            if path.exists() {
-                files.push(written(&root, &path)?);
-            }
+        let mut files = vec![described(&root, &db_path, &contents(&file, &db_path)?)];
+        let mut log = db_path.clone().into_os_string();
+        log.push("-wal");
+        let log = std::path::PathBuf::from(log);
+        // SQLite locks the database and the index of the log, never the log itself.
+        if log.exists() {
+            files.push(written(&root, &log)?);
         }
         let manifest =
             PlaneManifest { created_at: Timestamp::now().to_string(), schema: state, table_counts, files };

@@ -124,7 +124,13 @@ fn hash_file(path: &Path) -> io::Result<Option<(String, i64)>> {
 }
 
 /// [`hash_file`] off the threads that serve calls.
-async fn hash(path: PathBuf) -> Result<Option<(String, i64)>, Denial> {
+async fn hash(context: &Context, path: PathBuf) -> Result<Option<(String, i64)>, Denial> {
+    if context.daemon.projects.holds(&path) {
+        return Err(Denial::new(Code::FileUnreadable)
+            .with("path", path.display().to_string())
+            .with("reason", "it belongs to an open data plane and changes all the time")
+            .action("Back the data plane up with `kaizenctl K3`, and record the copy."));
+    }
     #[expect(
         clippy::disallowed_methods,
         reason = "awaited right here, so a drain waits for it with the call"
@@ -159,7 +165,7 @@ impl WriteOperation for ArtifactAdd {
         limits::check_summary(&summary)?;
         limits::check_body("body", &body)?;
         let draft = Draft {
-            hash: hash(path.file.clone()).await?,
+            hash: hash(context, path.file.clone()).await?,
             absolute: path.file.display().to_string(),
             path: path.shown,
             summary,
@@ -231,7 +237,7 @@ impl PlainOperation for ArtifactHash {
             },
         )?;
         let missing = || Denial::new(Code::FileNotFound).with("path", path.file.display().to_string());
-        let (sha256, bytes) = hash(path.file.clone()).await?.ok_or_else(missing)?;
+        let (sha256, bytes) = hash(context, path.file.clone()).await?.ok_or_else(missing)?;
         Ok(FileHash { status: Status::Ok, path: path.shown, sha256, bytes })
     }
 }
@@ -287,7 +293,7 @@ impl ReadOperation for ArtifactVerify {
         // The file may have become a link that leads outside since it was recorded.
         let path = resolve(root, Some(&artifact.path), false)?;
         let missing = || Denial::new(Code::FileNotFound).with("path", path.file.display().to_string());
-        let (actual, _) = hash(path.file.clone()).await?.ok_or_else(missing)?;
+        let (actual, _) = hash(context, path.file.clone()).await?.ok_or_else(missing)?;
         Ok(ArtifactVerified {
             status: Status::Ok,
             matches: artifact.sha256.as_deref() == Some(actual.as_str()),

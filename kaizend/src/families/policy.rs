@@ -250,12 +250,13 @@ impl ReadOperation for PolicySessionContext {
         let trigger = record::given(params.trigger);
         let sql = format!(
             "SELECT * FROM (SELECT id, scope, \"trigger\", priority, title, summary, body, created_at, {RANK} AS rank \
-               FROM private_policy WHERE status = 'active' AND is_test = 0 \
+               FROM private_policy WHERE status = 'active' AND is_test <= $3 \
                AND ($1 IS NULL OR \"trigger\" = $1 OR \"trigger\" = 'session-start') \
                ORDER BY {RANK}, created_at DESC, id DESC LIMIT $2) \
              ORDER BY rank, created_at, id"
         );
-        let rows = tx.query(&sql, &[trigger.as_deref().into(), Cell::Integer(limit)]).await?;
+        let parameters = [trigger.as_deref().into(), Cell::Integer(limit), Cell::from(params.include_test)];
+        let rows = tx.query(&sql, &parameters).await?;
         let records: Vec<ActivePolicy> = value::decode_all(rows)?;
         Ok(SessionPolicies {
             status: Status::Ok,

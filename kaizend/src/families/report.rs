@@ -11,7 +11,7 @@ use kaizen_proto::time::Timestamp;
 
 use super::policy::RANK;
 use super::record::page_limit;
-use crate::plane::counters::{self, DEFINITIONS, hour};
+use crate::plane::counters::{self, DEFINITIONS, OPEN_BLOCKERS, hour};
 use crate::plane::{Cell, ReadTx, value};
 use crate::registry::{Context, ReadOperation, Registry};
 
@@ -67,9 +67,13 @@ impl ReadOperation for SessionDigest {
         )?;
         digest.blocking_verifications = value::decode_all(
             tx.query(
-                "SELECT v.id, v.task_id, v.conclusion, v.severity, v.actionability, v.summary, v.created_at \
-                 FROM open_blockers b JOIN verification_events v ON v.id = b.verification_id \
-                 WHERE b.created_at > $2 AND v.is_test <= $3 ORDER BY b.created_at DESC, b.verification_id DESC LIMIT $1",
+                &format!(
+                    "SELECT v.id, v.task_id, v.conclusion, v.severity, v.actionability, v.summary, v.created_at \
+                     FROM {} b JOIN verification_events v ON v.id = b.verification_id \
+                     WHERE b.created_at > $2 AND v.is_test <= $3 \
+                     ORDER BY b.created_at DESC, b.verification_id DESC LIMIT $1",
+                    blockers(params.include_test)
+                ),
                 &window,
             )
             .await?,
@@ -105,6 +109,16 @@ async fn since(tx: &mut ReadTx, seq: Option<i64>) -> Result<String, Denial> {
         .query_row(sql, &[Cell::Integer(seq)])
         .await?
         .map_or_else(String::new, |row| row.text("at").to_owned()))
+}
+
+/// Where the verifications that block come from: the list that is kept, or all of them judged anew when those of test
+/// records, which never enter that list, are wanted too.
+fn blockers(include_test: bool) -> String {
+    if include_test {
+        format!("({})", OPEN_BLOCKERS.replace("b.is_test = 0", "true").replace("AND a.is_test = 0", ""))
+    } else {
+        "open_blockers".into()
+    }
 }
 
 async fn counts(tx: &mut ReadTx, include_test: bool) -> Result<DigestCounts, Denial> {
@@ -156,8 +170,9 @@ async fn counts(tx: &mut ReadTx, include_test: bool) -> Result<DigestCounts, Den
     let edge = [Cell::Text(&cutoff), Cell::Text(&end), Cell::from(include_test)];
     let sql = "SELECT (SELECT count(*) FROM ledger_events WHERE created_at >= $1 AND created_at < $2 AND is_test <= $3) AS ledger, \
                (SELECT count(*) FROM verification_events WHERE created_at >= $1 AND created_at < $2 AND is_test <= $3) AS verifications, \
-               (SELECT count(*) FROM open_blockers) AS blocking";
-    if let Some(row) = tx.query_row(sql, &edge).await? {
+               (SELECT count(*) FROM {blockers}) AS blocking";
+    let sql = sql.replace("{blockers}", &blockers(include_test));
+    if let Some(row) = tx.query_row(&sql, &edge).await? {
         counts.ledger_events_last_7d += row.integer("ledger");
         counts.verifications_last_7d += row.integer("verifications");
         counts.blocking_verifications = row.integer("blocking");

@@ -19,6 +19,7 @@ pub mod value;
 pub mod write_tx;
 pub mod writer;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
@@ -88,6 +89,9 @@ pub struct Plane {
     readers: SqlitePool,
     thread: std::sync::Mutex<Option<std::thread::JoinHandle<()>>>,
     last_used: AtomicI64,
+    /// The database, open for reading as long as SQLite has it open: POSIX takes all locks of a process on a file away
+    /// when any descriptor of it is closed, so nobody else here may open and close it.
+    file: Arc<File>,
 }
 
 impl Plane {
@@ -118,7 +122,10 @@ impl Plane {
             .name("kaizen-writer".into())
             .spawn(move || writer.run(waiting))
             .map_err(|error| fault::unexpected("start the writer", &error))?;
+        let file =
+            File::open(db_path).map_err(|error| fault::from_io("open the database", db_path, &error))?;
         let plane = Plane {
+            file: Arc::new(file),
             readers: readers::pool(db_path),
             shared,
             queue,
@@ -131,6 +138,11 @@ impl Plane {
     /// The database file.
     pub fn db_path(&self) -> &Path {
         &self.shared.db_path
+    }
+
+    /// The database for reading its bytes without letting go of SQLite's locks. Not to be cloned with `try_clone`.
+    pub(crate) fn file(&self) -> Arc<File> {
+        self.file.clone()
     }
 
     /// Queues a write and waits for its COMMIT. Dropping the future does not take the write back.
@@ -240,7 +252,7 @@ impl Plane {
 
     /// Finishes what is queued, writes the log back and closes. Nobody may hold the plane any more but the caller.
     pub async fn close(self) {
-        let Plane { shared, queue, readers, thread, .. } = self;
+        let Plane { shared, queue, readers, thread, file, .. } = self;
         shared.close();
         drop(queue);
         readers.close().await;
@@ -252,6 +264,7 @@ impl Plane {
                 tracing::error!("the writer's thread panicked");
             }
         }
+        drop(file);
     }
 }
 

@@ -13,6 +13,9 @@ use super::{fault, migrate};
 const OLDEST_SQLITE: i32 = 3_051_003;
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
+/// How long a statement waits for another program's lock.
+pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Which file a path names at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
@@ -60,7 +63,8 @@ pub fn make_directories(db_path: &Path) -> Result<PathBuf, Denial> {
     if directory.is_dir() {
         return Ok(directory);
     }
-    let fail = |error: std::io::Error| fault::from_io("create the data plane's directory", &directory, &error);
+    let fail =
+        |error: std::io::Error| fault::from_io("create the data plane's directory", &directory, &error);
     if let Some(parent) = directory.parent() {
         fs::create_dir_all(parent).map_err(fail)?;
     }
@@ -102,7 +106,7 @@ fn check_tables(db_path: &Path) -> Result<(), Denial> {
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(db_path, flags).map_err(fail)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fail)?;
+    connection.busy_timeout(PATIENCE).map_err(fail)?;
     migrate::applied(&connection, db_path).map(drop)
 }
 
@@ -120,7 +124,7 @@ pub(super) fn writer_connection(db_path: &Path) -> Result<Connection, Denial> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(db_path, flags).map_err(fail)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fail)?;
+    connection.busy_timeout(PATIENCE).map_err(fail)?;
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use kaizen_proto::canonical_json::sha256_hex;
 use kaizen_proto::denial::{Code, Denial};
@@ -445,9 +446,11 @@ impl Writer {
         if now.micros() - self.trimmed_at.micros() > 3_600_000_000 {
             self.trimmed_at = now;
             let old = now.minus_days(REQUESTS_KEPT_DAYS).to_string();
-            if let Err(error) =
+            // Not waiting for another program's lock: the next caller would wait too. There is another hour.
+            let trimmed = self.connection.busy_timeout(Duration::ZERO).and_then(|()| {
                 execute(&self.connection, "DELETE FROM requests WHERE at < $1", &[Cell::Text(&old)])
-            {
+            });
+            if let Err(error) = trimmed.and(self.connection.busy_timeout(open::PATIENCE)) {
                 tracing::warn!(%error, "could not trim the replies that are kept");
             }
         }

@@ -33,6 +33,8 @@ crate::params! {
         /// At most this many policies; 50 by default.
         #[cfg_attr(feature = "cli", arg(allow_negative_numbers = true))]
         limit: Option<i64>,
+        /// Load test records too.
+        include_test: bool,
     }
 }
 

@@ -65,7 +65,8 @@ impl fmt::Display for Figure {
             Target::AtMost(_) => rounds.first(),
             Target::None => rounds.get(rounds.len() / 2),
         };
-        let (Some((ratio, (ours, reference))), Some((middle, _))) = (best, rounds.get(rounds.len() / 2)) else {
+        let (Some((ratio, (ours, reference))), Some((middle, _))) = (best, rounds.get(rounds.len() / 2))
+        else {
             return write!(f, "{}: not measured", self.name);
         };
         let show = |value: f64| match self.unit {
@@ -74,7 +75,12 @@ impl fmt::Display for Figure {
             Unit::Time => format!("{:.1} ms", value * 1e3),
         };
         let (ours, reference) = (show(*ours), show(*reference));
-        write!(f, "{}: {ours}, {reference}, {ratio:.2} (median of {}: {middle:.2}), ", self.name, rounds.len())?;
+        write!(
+            f,
+            "{}: {ours}, {reference}, {ratio:.2} (median of {}: {middle:.2}), ",
+            self.name,
+            rounds.len()
+        )?;
         match self.target {
             Target::AtLeast(target) => write!(f, "≥ {target:.2}, {}", verdict(*ratio >= target)),
             Target::AtMost(target) => write!(f, "≤ {target:.2}, {}", verdict(*ratio <= target)),

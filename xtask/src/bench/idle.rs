@@ -57,7 +57,7 @@ pub(super) fn run(bench: &Bench) -> anyhow::Result<()> {
     let used = cpu(daemon.pid())?.saturating_sub(before);
     let share = used.as_secs_f64() / started.elapsed().as_secs_f64();
     let rss = rss(daemon.pid())?;
-    println!("idle daemon, one project open: {:.1} MB RSS, ≤ 25 MB, {}", rss as f64 / 1_048_576.0, verdict(rss <= RSS));
+    println!("idle daemon, one project open: {} KiB RSS, ≤ 25 MiB, {}", rss >> 10, verdict(rss <= RSS));
     println!(
         "idle daemon, processor: {:.1} ms in {:.0} s, {:.3} %, ≤ {:.1} %, {}",
         used.as_secs_f64() * 1e3,

@@ -31,7 +31,7 @@ fn timed(mut command: Command) -> anyhow::Result<Duration> {
     let started = Instant::now();
     let status = command.status()?;
     let took = started.elapsed();
-    ensure!(status.success(), "{:?}: {status}", command.get_program());
+    ensure!(status.success(), "{}: {status}", command.get_program().display());
     Ok(took)
 }
 
@@ -41,8 +41,11 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Figure>> {
     let project = bench.fresh_project()?;
     let mut look = Figure::new("kaizenctl K2, whole process, p50 (true)", Unit::Time, Target::AtMost(1.5));
     let mut write = Figure::new("kaizenctl W1, whole process, p50 (true)", Unit::Time, Target::AtMost(2.2));
-    let mut parallel =
-        Figure::new(format!("{PARALLEL} parallel kaizenctl W1 (true)"), Unit::PerSecond, Target::AtLeast(0.65));
+    let mut parallel = Figure::new(
+        format!("{PARALLEL} parallel kaizenctl W1 (true)"),
+        Unit::PerSecond,
+        Target::AtLeast(0.65),
+    );
     let count = samples(bench.quick, 40);
     let each = if bench.quick { 3 } else { 20 };
     for _ in 0..bench.rounds {

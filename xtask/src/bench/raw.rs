@@ -61,10 +61,16 @@ pub(super) fn record(database: &Path) -> anyhow::Result<Vec<Work>> {
 }
 
 /// A row with the statement that inserts it.
-fn whole_row(connection: &Connection, table: &str, key: &str, id: &Value) -> anyhow::Result<(String, Vec<Value>)> {
+fn whole_row(
+    connection: &Connection,
+    table: &str,
+    key: &str,
+    id: &Value,
+) -> anyhow::Result<(String, Vec<Value>)> {
     let mut statement = connection.prepare_cached(&format!("SELECT * FROM {table} WHERE {key} = $1"))?;
     let count = statement.column_count();
-    let columns: Vec<String> = statement.column_names().into_iter().map(|name| format!("\"{name}\"")).collect();
+    let columns: Vec<String> =
+        statement.column_names().into_iter().map(|name| format!("\"{name}\"")).collect();
     let places: Vec<String> = (1..=count).map(|at| format!("${at}")).collect();
     let insert = format!("INSERT INTO {table} ({}) VALUES ({})", columns.join(", "), places.join(", "));
     let row = statement
@@ -97,7 +103,9 @@ impl Raw {
 
     /// Writes these W1 in one transaction.
     pub(super) fn transaction(&self, works: &[Work]) -> anyhow::Result<()> {
-        let run = |sql: &str| -> rusqlite::Result<()> { self.connection.prepare_cached(sql)?.execute([]).map(drop) };
+        let run = |sql: &str| -> rusqlite::Result<()> {
+            self.connection.prepare_cached(sql)?.execute([]).map(drop)
+        };
         run("BEGIN IMMEDIATE")?;
         for work in works {
             run("SAVEPOINT job")?;
@@ -110,7 +118,8 @@ impl Raw {
             let sql = "UPDATE plane_head SET seq = $1, chain_hash = $2";
             self.connection.prepare_cached(sql)?.execute(params![last.seq, last.chain_hash])?;
             let added = i64::try_from(works.len())?;
-            let counters = [("tasks_active", 0), ("active_tasks_without_ledger", 0), ("ledger_events", last.hour)];
+            let counters =
+                [("tasks_active", 0), ("active_tasks_without_ledger", 0), ("ledger_events", last.hour)];
             for (name, bucket) in counters {
                 self.connection
                     .prepare_cached(

@@ -78,7 +78,10 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Figure>> {
         fill(bench, &project, size)?;
         planes.push((size, project));
     }
-    println!("daemon after writing all these: {} MB RSS, no target", super::idle::rss(bench.daemon.pid())? >> 20);
+    println!(
+        "daemon after writing all these: {} MiB RSS, no target",
+        super::idle::rss(bench.daemon.pid())? >> 20
+    );
     let mut figures = digests(bench, &planes)?;
     let (size, largest) = planes.last().context("a plane")?;
     figures.extend(queries(bench, largest, *size)?);
@@ -102,7 +105,9 @@ fn digests(bench: &mut Bench, planes: &[(usize, Project)]) -> anyhow::Result<Vec
     let mut figures: Vec<Figure> = planes[1..]
         .iter()
         .zip(target)
-        .map(|((size, _), target)| Figure::new(format!("R0 at {size} records (at {})", planes[0].0), Unit::Time, target))
+        .map(|((size, _), target)| {
+            Figure::new(format!("R0 at {size} records (at {})", planes[0].0), Unit::Time, target)
+        })
         .collect();
     let count = samples(bench.quick, 60);
     for _ in 0..bench.rounds {
@@ -153,7 +158,8 @@ fn queries(bench: &mut Bench, project: &Project, size: usize) -> anyhow::Result<
     let mut line = Line::bound(&bench.daemon.socket, project)?;
     let mut figures = Vec::new();
     for query in &QUERIES {
-        let rows: i64 = scans.query_row(&format!("SELECT count(*) FROM {}", query.table), [], |row| row.get(0))?;
+        let rows: i64 =
+            scans.query_row(&format!("SELECT count(*) FROM {}", query.table), [], |row| row.get(0))?;
         let name = format!("{} for a rare word, {rows} rows of {size} records (LIKE scan)", query.name);
         let mut figure = Figure::new(name, Unit::Time, Target::AtMost(0.2));
         let params = json!({"query": RARE});

@@ -15,7 +15,8 @@ use crate::place::Project;
 
 /// One request as it goes over the wire.
 pub(super) fn request(method: &str, params: &Value) -> Vec<u8> {
-    let mut bytes = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string().into_bytes();
+    let mut bytes =
+        json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string().into_bytes();
     bytes.push(b'\n');
     bytes
 }
@@ -64,7 +65,11 @@ impl Line {
     pub(super) fn result(&mut self) -> anyhow::Result<&[u8]> {
         let reply = self.receive()?;
         let head = &reply[..reply.len().min(48)];
-        ensure!(head.windows(9).any(|part| part == b"\"result\":"), "denied: {}", String::from_utf8_lossy(reply));
+        ensure!(
+            head.windows(9).any(|part| part == b"\"result\":"),
+            "denied: {}",
+            String::from_utf8_lossy(reply)
+        );
         Ok(reply)
     }
 

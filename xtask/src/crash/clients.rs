@@ -58,12 +58,15 @@ impl Client {
         }
     }
 
-    /// Writes until told to stop or until the connection breaks.
+    /// Writes until told to stop or until the connection breaks, beginning with the call that has no answer yet.
     pub(super) fn write(&mut self, mut connection: Connection, stop: &AtomicBool) {
         while !stop.load(Ordering::SeqCst) {
-            let call = self.next_call();
+            let (call, again) = match self.unanswered.take() {
+                Some(call) => (call, true),
+                None => (self.next_call(), false),
+            };
             let outcome = connection.call(call.method, &call.params);
-            if !self.settle(call, outcome.map(|reply| reply.get().to_owned()), false) {
+            if !self.settle(call, outcome.map(|reply| reply.get().to_owned()), again) {
                 if !stop.load(Ordering::SeqCst) {
                     self.complaints.push("the connection broke before the daemon was killed".to_owned());
                 }

@@ -23,9 +23,7 @@ type Shape = (&'static [(&'static str, bool)], (&'static str, &'static str));
 
 fn shape(operation: &str) -> Option<Shape> {
     Some(match operation {
-        "W1" => {
-            (&[("tasks", true), ("task_revision", true), ("ledger_events", true)], ("tasks", "title"))
-        }
+        "W1" => (&[("tasks", true), ("task_revision", true), ("ledger_events", true)], ("tasks", "title")),
         "W2" => (
             &[("tasks", false), ("task_revision", true), ("ledger_events", true)],
             ("task_revision", "summary"),
@@ -133,7 +131,10 @@ impl Verifier {
         for entry in &entries {
             if let Some(mark) = self.entry(&connection, entry, findings)? {
                 if let Some(first) = self.marks.insert(mark.clone(), entry.seq) {
-                    findings.add(Fault::Doubled, format!("{mark} is stored by entries {first} and {}", entry.seq));
+                    findings.add(
+                        Fault::Doubled,
+                        format!("{mark} is stored by entries {first} and {}", entry.seq),
+                    );
                 }
                 stored.insert(mark, entry);
             }
@@ -203,7 +204,10 @@ impl Verifier {
         findings: &mut Findings,
     ) -> anyhow::Result<Option<String>> {
         let Some((expected, (table, column))) = shape(&entry.operation) else {
-            findings.add(Fault::Other, format!("entry {} is a {} that nobody called", entry.seq, entry.operation));
+            findings.add(
+                Fault::Other,
+                format!("entry {} is a {} that nobody called", entry.seq, entry.operation),
+            );
             return Ok(None);
         };
         let mut names: Vec<&str> = entry.rows.iter().map(|(table, ..)| table.as_str()).collect();
@@ -211,7 +215,8 @@ impl Verifier {
         names.sort_unstable();
         wanted.sort_unstable();
         if names != wanted {
-            findings.add(Fault::Partial, format!("entry {} ({}) wrote {names:?}", entry.seq, entry.operation));
+            findings
+                .add(Fault::Partial, format!("entry {} ({}) wrote {names:?}", entry.seq, entry.operation));
         }
         for (table, _) in expected.iter().filter(|(_, new)| *new) {
             *self.rows.entry(table).or_insert(0) += 1;

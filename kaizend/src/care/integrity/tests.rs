@@ -2,7 +2,7 @@ use std::path::Path;
 use std::process::Command;
 
 use kaizen_proto::families::core::{Fault, Integrity};
-use kaizen_proto::families::work::{TaskUpdate};
+use kaizen_proto::families::work::TaskUpdate;
 use rusqlite::Connection;
 use serde_json::json;
 

@@ -3,29 +3,28 @@
 use kaizen_proto::families::report::{Digest, DigestPolicy, Omission};
 use serde::Serialize;
 
-/// Bytes of the digest as compact JSON at most.
-pub(super) const MAX_BYTES: usize = 7500;
+/// Bytes of the digest as compact JSON at most: 7,500 with the line feed that ends it.
+pub(super) const MAX_BYTES: usize = 7499;
 /// Bytes of a policy's body that are kept when it is shortened.
 const SHORT_BODY: usize = 160;
-/// Bytes of any one text that are kept when nothing else helps.
-const SHORT_TEXT: usize = 120;
+/// Bytes of any one text that are kept when nothing else helps, in steps.
+const SHORT_TEXTS: [usize; 3] = [120, 60, 30];
 
 /// Shortens and drops until the digest fits, the least important first: bodies of normal and low policies, then the
-/// other policies' bodies, then records from the end of each list in turn, and last of all policies themselves.
-/// Critical and high policies keep at least title and summary as long as there is any other way.
+/// other policies' bodies, then records from the end of each list in turn, then normal and low policies themselves.
+/// Critical and high policies keep at least the beginning of title and summary.
 pub(super) fn fit(digest: &mut Digest) {
     if size(digest) <= MAX_BYTES {
         return;
     }
+    let whole = digest.policies.clone();
     for important in [false, true] {
         for at in (0..digest.policies.len()).rev() {
             if is_important(&digest.policies[at]) == important
                 && shorten_body(&mut digest.policies[at], SHORT_BODY)
+                && fits(digest, &whole)
             {
-                note(digest, "policies", 0, 1, "kaizenctl X5 --json");
-                if size(digest) <= MAX_BYTES {
-                    return;
-                }
+                return;
             }
         }
     }
@@ -34,8 +33,7 @@ pub(super) fn fit(digest: &mut Digest) {
     }
     while let Some(at) = digest.policies.iter().rposition(|policy| !is_important(policy)) {
         digest.policies.remove(at);
-        note(digest, "policies", 1, 0, "kaizenctl X5 --json");
-        if size(digest) <= MAX_BYTES {
+        if fits(digest, &whole) {
             return;
         }
     }
@@ -45,14 +43,33 @@ pub(super) fn fit(digest: &mut Digest) {
     for policy in &mut digest.policies {
         policy.body = None;
     }
-    shorten_texts(digest);
-    while size(digest) > MAX_BYTES && digest.policies.pop().is_some() {
-        note(digest, "policies", 1, 0, "kaizenctl X5 --json");
+    for bytes in SHORT_TEXTS {
+        for policy in &mut digest.policies {
+            shorten_texts(policy, bytes);
+        }
+        if fits(digest, &whole) {
+            return;
+        }
     }
+    // Only ids of an unheard-of length can lead here.
+    while !fits(digest, &whole) && digest.policies.pop().is_some() {}
 }
 
 fn size(digest: &Digest) -> usize {
     serde_json::to_string(digest).map_or(usize::MAX, |text| text.len())
+}
+
+/// Whether the digest fits, with the note on its policies brought up to date.
+fn fits(digest: &mut Digest, whole: &[DigestPolicy]) -> bool {
+    let count = |number: usize| (number > 0).then_some(number);
+    let shortened = digest.policies.iter().filter(|policy| !whole.contains(policy)).count();
+    let omission = Omission {
+        left_out: count(whole.len() - digest.policies.len()),
+        shortened: count(shortened),
+        get: "kaizenctl X5 --json".into(),
+    };
+    digest.omitted.insert("policies".into(), omission);
+    size(digest) <= MAX_BYTES
 }
 
 fn is_important(policy: &DigestPolicy) -> bool {
@@ -63,25 +80,33 @@ fn shorten_body(policy: &mut DigestPolicy, bytes: usize) -> bool {
     policy.body.as_mut().is_some_and(|body| shorten(body, bytes))
 }
 
+fn shorten_texts(policy: &mut DigestPolicy, bytes: usize) {
+    // White space around a priority means nothing, and can be long.
+    policy.priority = policy.priority.trim().to_owned();
+    shorten(&mut policy.title, bytes);
+    shorten(&mut policy.summary, bytes * 2);
+    shorten(&mut policy.trigger, bytes);
+}
+
+/// Cuts a text to so many bytes as JSON writes them.
 fn shorten(text: &mut String, bytes: usize) -> bool {
-    if text.len() <= bytes {
-        return false;
-    }
-    text.truncate(text.floor_char_boundary(bytes));
+    let mut used = 0;
+    let end = text.char_indices().find_map(|(at, character)| {
+        used += json_bytes(character);
+        (used > bytes).then_some(at)
+    });
+    let Some(end) = end else { return false };
+    text.truncate(end);
     text.push('…');
     true
 }
 
-fn shorten_texts(digest: &mut Digest) {
-    let mut shortened = 0;
-    for policy in &mut digest.policies {
-        let title = shorten(&mut policy.title, SHORT_TEXT);
-        let summary = shorten(&mut policy.summary, SHORT_TEXT * 2);
-        let trigger = shorten(&mut policy.trigger, SHORT_TEXT);
-        shortened += usize::from(title || summary || trigger);
-    }
-    if shortened > 0 {
-        note(digest, "policies", 0, shortened, "kaizenctl X5 --json");
+/// Bytes that a character takes in a JSON text.
+fn json_bytes(character: char) -> usize {
+    match character {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+        '\0'..' ' => 6,
+        other => other.len_utf8(),
     }
 }
 
@@ -103,25 +128,19 @@ fn drop_while_large(digest: &mut Digest, keep: usize) -> bool {
         match list {
             0 => {
                 digest.recent_learned.pop();
-                note(digest, "recent_learned", 1, 0, "kaizenctl L7 --json");
+                note(digest, "recent_learned", "kaizenctl L7 --json");
             }
             1 => {
                 digest.active_tasks.pop();
-                note(digest, "active_tasks", 1, 0, "kaizenctl R0 --since SEQ --json");
+                note(digest, "active_tasks", "kaizenctl R0 --since SEQ --json");
             }
             2 => {
                 digest.active_gotchas.pop();
-                note(digest, "active_gotchas", 1, 0, "kaizenctl G2 --json");
+                note(digest, "active_gotchas", "kaizenctl G2 --json");
             }
             _ => {
                 digest.blocking_verifications.pop();
-                note(
-                    digest,
-                    "blocking_verifications",
-                    1,
-                    0,
-                    "kaizenctl Q9 --conclusion VERIFICATION_FAILED --json",
-                );
+                note(digest, "blocking_verifications", "kaizenctl Q9 --json");
             }
         }
     }
@@ -132,16 +151,33 @@ fn bytes<T: Serialize>(list: &[T]) -> usize {
     serde_json::to_string(list).map_or(0, |text| text.len())
 }
 
-fn note(digest: &mut Digest, list: &str, left_out: usize, shortened: usize, get: &str) {
+fn note(digest: &mut Digest, list: &str, get: &str) {
     let entry = digest.omitted.entry(list.to_owned()).or_insert_with(|| Omission {
         left_out: None,
         shortened: None,
         get: get.to_owned(),
     });
-    if left_out > 0 {
-        entry.left_out = Some(entry.left_out.unwrap_or(0) + left_out);
-    }
-    if shortened > 0 {
-        entry.shortened = Some(entry.shortened.unwrap_or(0) + shortened);
+    entry.left_out = Some(entry.left_out.unwrap_or(0) + 1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortened_text_is_as_short_as_json_writes_it() {
+        for piece in ["x", "ü", "☃", "🦀", "\"", "\\", "\n", "\u{1}", "\u{1f}", "\u{7f}", "a\"ü\u{1}"] {
+            let text = piece.repeat(20);
+            let json = |text: &str| serde_json::to_string(text).map_or(usize::MAX, |json| json.len() - 2);
+            for bytes in 0..=json(&text) {
+                let mut short = text.clone();
+                let cut = shorten(&mut short, bytes);
+                assert_eq!(cut, bytes < json(&text), "{piece:?} {bytes}");
+                let kept = if cut { short.trim_end_matches('…') } else { &short };
+                assert!(text.starts_with(kept) && json(kept) <= bytes, "{piece:?} {bytes}");
+                let next = text[kept.len()..].chars().next().map_or(0, json_bytes);
+                assert!(!cut || json(kept) + next > bytes, "{piece:?} {bytes}: more would fit");
+            }
+        }
     }
 }
