@@ -135,9 +135,9 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Request, Denial> {
     Ok(Request::Operation(card, globals, words))
 }
 
-fn value_of_global(flag: &OsStr) -> Option<Option<&'static str>> {
+fn global_flag(flag: &OsStr) -> Option<&'static GlobalFlag> {
     let name = flag.to_str()?.strip_prefix("--")?;
-    GLOBAL_FLAGS.iter().find(|global| global.name == name).map(|global| global.value)
+    GLOBAL_FLAGS.iter().find(|global| global.name == name)
 }
 
 fn is_flag(argument: &OsStr) -> bool {
@@ -147,7 +147,7 @@ fn is_flag(argument: &OsStr) -> bool {
 fn is_unknown_flag(argument: &OsStr) -> bool {
     let name = argument.to_string_lossy();
     let name = name.split('=').next().unwrap_or_default();
-    is_flag(argument) && name != "-h" && value_of_global(OsStr::new(name)).is_none()
+    is_flag(argument) && name != "-h" && global_flag(OsStr::new(name)).is_none()
 }
 
 /// Where the operation stands. Flags may come before it; for one that is not global, whether it takes a value is
@@ -158,8 +158,8 @@ fn operation_place(arguments: &[OsString]) -> Option<usize> {
         if !is_flag(argument) {
             return Some(at);
         }
-        let takes_value = match value_of_global(argument) {
-            Some(value) => value.is_some(),
+        let takes_value = match global_flag(argument) {
+            Some(global) => global.value.is_some(),
             None => some_operation_takes_value(argument),
         };
         at += if takes_value { 2 } else { 1 };
@@ -186,7 +186,7 @@ fn split_globals(words: Vec<OsString>) -> Result<(Globals, Vec<OsString>), Denia
             Some((name, value)) => (OsString::from(name), Some(OsString::from(value))),
             None => (word.clone(), None),
         };
-        let value = match value_of_global(&name) {
+        let value = match global_flag(&name).map(|global| global.value) {
             Some(Some(_)) if name != "--test" => match joined.or_else(|| words.next()) {
                 Some(value) => value,
                 None => return Err(Denial::usage(format!("{} needs a value", name.display()))),
@@ -275,7 +275,7 @@ fn join_values(command: &Command, words: Vec<OsString>) -> Vec<OsString> {
     while let Some(mut word) = words.next() {
         if takes_value(&word) == Some(true)
             && let Some(value) =
-                words.next_if(|next| takes_value(next).is_none() && value_of_global(next).is_none())
+                words.next_if(|next| takes_value(next).is_none() && global_flag(next).is_none())
         {
             word.push("=");
             word.push(value);

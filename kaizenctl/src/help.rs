@@ -92,7 +92,7 @@ fn family_text(family: &Family) -> String {
 }
 
 fn operation(card: &Card) -> String {
-    let flags = flags_of(arguments::command(card));
+    let flags = flags_of(&arguments::command(card));
     let names: Vec<&str> = card.names().skip(1).collect();
     let flags = if flags.is_empty() { String::new() } else { format!("Flags\n{flags}\n") };
     format!(
@@ -124,7 +124,7 @@ fn daemon_text() -> String {
 }
 
 /// The flags of a command, one a line, wrapped at 110 columns.
-fn flags_of(command: Command) -> String {
+fn flags_of(command: &Command) -> String {
     let mut text = String::new();
     for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
         let value = arg.get_value_names().and_then(|names| names.first()).map(|name| format!(" <{name}>"));

@@ -14,7 +14,7 @@ use crate::{Failure, Output, connect, print, project, twins};
 
 /// Carries out an operation.
 pub(crate) fn run(card: &Card, globals: &Globals, words: &[OsString]) -> Result<Output, Failure> {
-    let named = |denial: Denial| denial.for_operation(card.code);
+    let named = |denial: Denial| denial.for_operation(card);
     let mut params = params(card, globals, words).map_err(named)?;
     if card.code == OperationFind::CODE {
         let wanted: OperationWanted = serde_json::from_value(Value::Object(params))

@@ -116,15 +116,14 @@ impl Projects {
     }
 
     fn slot(&self, db_path: &Path) -> Result<Arc<tokio::sync::Mutex<Slot>>, Denial> {
-        let key = match key(db_path) {
-            Some(key) => key,
-            None => {
-                let directory = open::make_directories(db_path)?;
-                key(db_path).ok_or_else(|| {
-                    let error = std::io::ErrorKind::NotFound.into();
-                    fault::from_io("look at the data plane's directory", &directory, &error)
-                })?
-            }
+        let key = if let Some(key) = key(db_path) {
+            key
+        } else {
+            let directory = open::make_directories(db_path)?;
+            key(db_path).ok_or_else(|| {
+                let error = std::io::ErrorKind::NotFound.into();
+                fault::from_io("look at the data plane's directory", &directory, &error)
+            })?
         };
         Ok(self.lock().entry(key).or_default().clone())
     }

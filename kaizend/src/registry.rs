@@ -9,7 +9,7 @@ use kaizen_proto::canonical_json;
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::frame::MAX_FRAME;
 use kaizen_proto::hello::Meta;
-use kaizen_proto::operation::{Access, Operation};
+use kaizen_proto::operation::{Access, Card, Operation};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -19,7 +19,7 @@ use crate::daemon::{Binding, Daemon};
 use crate::plane::{Plane, ReadTx, RequestKey, WriteTx, fault, writer};
 
 /// How long a read may take before the caller is told to come back.
-const READ_DEADLINE: Duration = Duration::from_secs(60);
+const READ_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Bytes of a reply at most; the envelope must fit into the frame too.
 const MAX_REPLY: usize = MAX_FRAME - 4096;
@@ -157,7 +157,7 @@ impl Registry {
             async move {
                 let started = Instant::now();
                 let outcome = call::<O, _, _>(&handler, &params, (*daemon).clone(), &extensions).await;
-                let outcome = outcome.map_err(|denial| denial.for_operation(O::CODE));
+                let outcome = outcome.map_err(|denial| denial.for_operation(&Card::of::<O>()));
                 log(O::CODE, started, outcome.as_ref().err());
                 respond(outcome)
             }

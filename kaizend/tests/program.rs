@@ -1,4 +1,5 @@
 //! The daemon's program. That these tests exist also makes cargo build it for the end-to-end tests.
+#![allow(clippy::unwrap_used, reason = "a test that meets the unexpected stops right there")]
 
 use std::process::Command;
 

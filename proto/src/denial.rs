@@ -5,6 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::operation::Card;
+
 /// What sort of mistake a denial is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,7 +46,7 @@ macro_rules! codes {
     ($( $variant:ident $text:literal $kind:ident $exit:literal $action:literal $(example $example:literal)?; )+) => {
         /// Every code a denial can carry. The texts are stable; scripts match on them.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Code { $( #[doc = concat!("`", $text, "`: ", $action)] $variant ),+ }
+        pub enum Code { $( #[doc = concat!("`", $text, "`")] $variant ),+ }
 
         impl Code {
             /// All codes, in the order of their declaration.
@@ -118,7 +120,7 @@ codes! {
     Filesystem "DENIED_FILESYSTEM" Conflict 1 "Put the database on a local disk: [db] path in kaizen.toml.";
     StorageFull "DENIED_STORAGE_FULL" Busy 75 "Free some disk space, then repeat the call.";
     StorageReadOnly "DENIED_STORAGE_READ_ONLY" Conflict 1 "Make the project's AI directory writable for this user.";
-    StorageError "DENIED_STORAGE_ERROR" Busy 75 "Check the disk, then repeat the call; nothing of it was stored.";
+    StorageError "DENIED_STORAGE_ERROR" Busy 75 "Check the disk, then repeat the call with the same idempotency key, which keeps it from happening twice.";
     Busy "DENIED_BUSY" Busy 75 "Repeat the call a little later.";
     Draining "DENIED_DRAINING" Draining 75 "Repeat the call; a new daemon takes it.";
     Config "DENIED_CONFIG" Invalid 2 "Correct kaizen.toml.";
@@ -201,11 +203,17 @@ impl Denial {
         self
     }
 
-    /// Fills in the example for the operation that denies, when the code has one.
+    /// Fills in the example for the operation that denies, when the code has one: the code's own when the operation
+    /// takes all of its flags, else the operation's.
     #[must_use]
-    pub fn for_operation(mut self, operation: &str) -> Self {
-        if self.example.is_none() {
-            self.example = self.code.example().map(|template| template.replace("{op}", operation));
+    pub fn for_operation(mut self, card: &Card) -> Self {
+        if self.example.is_none()
+            && let Some(template) = self.code.example()
+        {
+            let mut flags = template.split_whitespace().filter_map(|word| word.strip_prefix("--"));
+            let fits = flags.all(|flag| flag == "json" || card.takes(flag));
+            self.example =
+                Some(if fits { template.replace("{op}", card.code) } else { card.example.to_owned() });
         }
         self
     }
@@ -262,6 +270,20 @@ impl std::error::Error for Denial {}
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::families::artifact::ArtifactVerify;
+    use crate::families::gotcha::GotchaAdd;
+    use crate::families::work::TaskUpdate;
+    use crate::operation::Operation as _;
+
+    const G1: Card = Card::of::<GotchaAdd>();
+
+    #[test]
+    fn an_example_has_only_flags_that_its_operation_takes() {
+        let example = |code, card: &Card| Denial::new(code).for_operation(card).to_json()["example"].clone();
+        assert_eq!(example(Code::SummaryRequired, &Card::of::<TaskUpdate>()), TaskUpdate::EXAMPLE);
+        assert_eq!(example(Code::FileNotFound, &Card::of::<ArtifactVerify>()), ArtifactVerify::EXAMPLE);
+        assert_eq!(example(Code::DatabaseLocked, &G1), Value::Null);
+    }
 
     #[test]
     fn codes_are_unique() {
@@ -273,7 +295,7 @@ mod tests {
 
     #[test]
     fn keys_come_in_the_documented_order() {
-        let denial = Denial::new(Code::TitleRequired).with("field", "title").for_operation("G1");
+        let denial = Denial::new(Code::TitleRequired).with("field", "title").for_operation(&G1);
         assert_eq!(
             denial.to_json().to_string(),
             r#"{"status":"DENIED","code":"DENIED_TITLE_REQUIRED","field":"title","required_action":"Give a title.","exit_code":2,"example":"kaizenctl G1 --title \"Short title\" --summary \"One or two sentences.\" --json"}"#

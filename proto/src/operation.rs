@@ -142,6 +142,16 @@ impl Card {
         [self.code, self.alias].into_iter().chain(self.also.iter().copied())
     }
 
+    /// Whether a flag, without its dashes, is one of the operation's own or of its file twins.
+    pub fn takes(&self, flag: &str) -> bool {
+        let field = flag.replace('-', "_");
+        let is_twin = |field: &str| self.twins.iter().any(|twin| twin.field == field);
+        let schema = (self.params_schema)();
+        let fields = schema.get("properties").and_then(serde_json::Value::as_object);
+        fields.is_some_and(|fields| fields.contains_key(&field))
+            || field.strip_suffix("_file").is_some_and(is_twin)
+    }
+
     /// The code split into its letter and number, by which operations are ordered.
     pub fn order(&self) -> (&'static str, u32) {
         let (letter, number) = self.code.split_at(1);

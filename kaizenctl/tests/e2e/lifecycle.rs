@@ -320,7 +320,8 @@ fn the_daemon_command_starts_describes_restarts_and_stops() {
     assert!(lock_is_free(&place.runtime().join("daemon.lock")), "it returns when the lock is free");
     assert!(!socket(&place).exists());
     assert!(!place.root.join("AI/db/kaizen.db-wal").exists());
-    assert!(daemons(&place.runtime()).is_empty());
+    // The lock is let go shortly before the process is gone.
+    wait_for("the process to end", || daemons(&place.runtime()).is_empty());
     assert_sound(&place);
 }
 

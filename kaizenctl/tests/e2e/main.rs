@@ -1,4 +1,9 @@
 //! End-to-end tests: the real programs, a real socket, a fresh HOME.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that meets the unexpected stops right there"
+)]
 
 mod artifact;
 mod checks;

@@ -23,12 +23,15 @@ use rusqlite::Connection;
 use self::findings::{Check, Findings};
 use super::manifest;
 use crate::plane::writer::Writer;
-use crate::plane::{Plane, fault, migrate, schema, tables};
+use crate::plane::{Plane, fault, migrate, open, schema, tables};
 
-/// Restores a version row that is missing, and returns the state of the schema.
+/// Restores a version row that is missing or of an older version, and returns the state of the schema.
 pub(crate) fn repair_version(writer: &mut Writer) -> Result<SchemaState, Denial> {
     let fail = |error: rusqlite::Error| fault::from_rusqlite("read the schema", &error);
     let path = writer.shared().db_path.clone();
+    // The migrations have run, so the tables are newer than such a row says.
+    let older = "DELETE FROM schema_version WHERE schema_version < ?1";
+    writer.connection().execute(older, [schema::VERSION]).map_err(fail)?;
     let state = schema::state(writer.connection(), &path).map_err(fail)?;
     if state.schema_version.is_some() {
         return Ok(state);
@@ -116,7 +119,7 @@ pub async fn check(plane: &Plane) -> Result<Integrity, Denial> {
 /// Reads the snapshot.
 fn examine(db_path: &Path) -> Result<Found, Denial> {
     let fail = |error: rusqlite::Error| fault::from_rusqlite("check the data plane", &error);
-    let mut connection = manifest::reader(db_path)?;
+    let mut connection = open::reader_connection(db_path)?;
     connection
         .execute_batch(
             "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; \

@@ -10,22 +10,14 @@ use kaizen_proto::denial::Denial;
 use kaizen_proto::families::core::{BackedUp, BackupManifest, ManifestWritten, PlaneManifest, WrittenFile};
 use kaizen_proto::operation::Status;
 use kaizen_proto::time::Timestamp;
-use rusqlite::{Connection, OpenFlags};
 
 use super::backup;
-use crate::plane::{Plane, fault, migrate, schema, write_tx};
+use crate::plane::{Plane, fault, migrate, open, schema, write_tx};
 
 /// A name that carries the time and cannot meet another one of the same second.
 fn stamped() -> String {
     let unique = kaizen_proto::id::idempotency_key();
     format!("{}-{}", Timestamp::now().file_stamp(), &unique[unique.len() - 8..])
-}
-
-/// A connection for reading that the pool does not know, so that a long copy holds no place in it.
-pub(super) fn reader(db_path: &Path) -> Result<Connection, Denial> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(db_path, flags)
-        .map_err(|error| fault::from_rusqlite("open the database", &error))
 }
 
 fn shown(root: &Path, path: &Path) -> String {
@@ -74,10 +66,10 @@ pub async fn back_up(plane: &Plane, root: &Path) -> Result<BackedUp, Denial> {
     let (db_path, root) = (plane.db_path().to_path_buf(), root.to_path_buf());
     blocking(move || {
         let directory = db_path.with_file_name("backups").join(stamped());
-        let copy = backup::copy_database(&reader(&db_path)?, &directory)?;
+        let copy = backup::copy_database(&open::reader_connection(&db_path)?, &directory)?;
         let head = {
             let fail = |error: rusqlite::Error| fault::from_rusqlite("read the copy", &error);
-            let copied = reader(&copy)?;
+            let copied = open::reader_connection(&copy)?;
             let rows =
                 write_tx::query(&copied, "SELECT seq, chain_hash FROM plane_head", &[]).map_err(fail)?;
             rows.into_iter().next()
@@ -112,7 +104,7 @@ pub async fn write(plane: &Plane, root: &Path) -> Result<ManifestWritten, Denial
     let (db_path, root, file) = (plane.db_path().to_path_buf(), root.to_path_buf(), plane.file());
     blocking(move || {
         let fail = |error: rusqlite::Error| fault::from_rusqlite("count rows", &error);
-        let mut connection = reader(&db_path)?;
+        let mut connection = open::reader_connection(&db_path)?;
         let snapshot = connection.transaction().map_err(fail)?;
         let mut table_counts = BTreeMap::new();
         for table in migrate::original_tables() {

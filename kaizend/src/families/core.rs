@@ -1,7 +1,5 @@
 //! Core (K): finding operations, and looking after the data plane as a whole.
 
-use std::path::Path;
-
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::core::{
     BackedUp, CheckPlane, FoundOperations, ManifestWritten, Nothing, OperationFind, OperationWanted,
@@ -9,10 +7,9 @@ use kaizen_proto::families::core::{
 };
 use kaizen_proto::find;
 use kaizen_proto::operation::Status;
-use rusqlite::{Connection, OpenFlags};
 
 use crate::care::{integrity, manifest};
-use crate::plane::{fault, open, schema};
+use crate::plane::schema;
 use crate::registry::{Context, PlainOperation, Registry};
 
 /// Registers the handlers.
@@ -35,22 +32,10 @@ impl PlainOperation for OperationFind {
 async fn look(context: &Context) -> Result<SchemaState, Denial> {
     let binding = &context.binding;
     binding.root()?;
-    match context.daemon.projects.plane_or(binding, || look_into(&binding.db_path)).await {
+    match context.daemon.projects.plane_or(binding, || schema::look(&binding.db_path)).await {
         Ok(plane) => plane.schema_state().await,
         Err(state) => state,
     }
-}
-
-fn look_into(path: &Path) -> Result<SchemaState, Denial> {
-    if !path.exists() {
-        return Ok(schema::absent(path));
-    }
-    open::sniff(path)?;
-    let fail = |error: rusqlite::Error| fault::from_rusqlite("read the schema", &error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(fail)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fail)?;
-    schema::state(&connection, path).map_err(fail)
 }
 
 impl PlainOperation for SchemaStatus {

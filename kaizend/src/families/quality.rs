@@ -127,9 +127,12 @@ pub(crate) fn verification_hash(verification: &Verified<'_>) -> String {
 fn store(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Stored, Denial> {
     let task_id = record::soft_task(tx, draft.task_id.as_deref())?;
     tx.about_task(task_id.as_deref());
-    record::warn_missing(tx, "proof_id", "verification_events", draft.proof_id.as_deref())?;
-    for artifact in draft.artifact_ids.as_array().into_iter().flatten().filter_map(Value::as_str) {
-        record::warn_missing(tx, "artifact_ids", "artifacts", Some(artifact))?;
+    let proof_id = record::soft_reference(tx, "proof_id", "verification_events", draft.proof_id.as_deref())?;
+    let mut artifact_ids = draft.artifact_ids.clone();
+    for artifact in artifact_ids.as_array_mut().into_iter().flatten() {
+        if let Some(whole) = record::soft_reference(tx, "artifact_ids", "artifacts", artifact.as_str())? {
+            *artifact = Value::from(whole);
+        }
     }
     let (id, now) = (id::new("qv"), tx.now());
     let content_hash = verification_hash(&Verified {
@@ -147,7 +150,7 @@ fn store(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Stored, Denial> {
             ("id", Cell::Text(&id)),
             ("created_at", Cell::Text(&now)),
             ("task_id", task_id.as_deref().into()),
-            ("proof_id", (&draft.proof_id).into()),
+            ("proof_id", (&proof_id).into()),
             ("conclusion", Cell::Text(&draft.conclusion)),
             ("evidence_locations_json", Cell::Text(&spaced_json::to_string(&draft.evidence))),
             ("findings_json", Cell::Text(&spaced_json::to_string(&draft.findings))),
@@ -157,7 +160,7 @@ fn store(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Stored, Denial> {
             ("actionability", (&draft.actionability).into()),
             ("summary", Cell::Text(&draft.summary)),
             ("body", Cell::Text(&draft.body)),
-            ("artifact_ids_json", Cell::Text(&spaced_json::to_string(&draft.artifact_ids))),
+            ("artifact_ids_json", Cell::Text(&spaced_json::to_string(&artifact_ids))),
             ("content_hash", Cell::Text(&content_hash)),
             ("is_test", Cell::from(draft.test)),
         ],
@@ -196,7 +199,8 @@ impl ReadOperation for VerificationQuery {
         params: VerificationsWanted,
     ) -> Result<Verifications, Denial> {
         let (query, after) = (record::given(params.query), record::given(params.after));
-        let (task_id, conclusion) = (record::given(params.task_id), record::given(params.conclusion));
+        let task_id = record::soft_read(tx, "tasks", record::given(params.task_id)).await?;
+        let conclusion = record::given(params.conclusion);
         let severity = record::given(params.severity);
         let filters = [("task_id", &task_id), ("conclusion", &conclusion), ("severity", &severity)];
         let listing = Listing {

@@ -102,32 +102,53 @@ pub fn warn_unknown(tx: &mut WriteTx<'_>, field: &str, word: &str, known: &[&str
     });
 }
 
-const TASK_SQL: &str = "SELECT id FROM tasks WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 2";
+/// A start of an id must have at least so many bytes to be taken for one where any text is accepted.
+const SHORTEST_START: usize = 8;
 
-/// The task that a record is said to belong to: an unambiguous start of an id becomes the whole id, and a task that
-/// does not exist is kept as it was given, with a warning.
-pub fn soft_task(tx: &mut WriteTx<'_>, task_id: Option<&str>) -> Result<Option<String>, Denial> {
-    let Some(given) = task_id else { return Ok(None) };
-    let found = tx.query(TASK_SQL, &[Cell::Text(given), Cell::Text(&after_prefix(given))])?;
-    let exact = found.iter().any(|row| row.text("id") == given);
-    if exact {
-        return Ok(Some(given.to_owned()));
+/// The whole id when `given` is an id or an unambiguous start of one among the rows of [`id_sql`].
+fn soft_id(given: &str, found: &[value::Row]) -> Option<String> {
+    if found.iter().any(|row| row.text("id") == given) {
+        return Some(given.to_owned());
     }
-    if let [only] = found.as_slice() {
-        return Ok(Some(only.text("id").to_owned()));
+    match found {
+        [only] if given.len() >= SHORTEST_START => Some(only.text("id").to_owned()),
+        _ => None,
     }
-    tx.warn(format!("there is no task \"{given}\"; the reference is stored as it is"));
-    Ok(Some(given.to_owned()))
 }
 
-/// Warns when a soft reference names a record that does not exist.
-pub fn warn_missing(tx: &mut WriteTx<'_>, field: &str, table: &str, id: Option<&str>) -> Result<(), Denial> {
-    if let Some(id) = id
-        && tx.query_row(&format!("SELECT 1 FROM {table} WHERE id = $1"), &[Cell::Text(id)])?.is_none()
-    {
-        tx.warn(format!("{field}: there is no record \"{id}\" in {table}; the reference is stored as it is"));
+/// A reference that may name anything: an unambiguous start of an id becomes the whole id, and a record that does not
+/// exist is kept as it was given, with a warning.
+pub fn soft_reference(
+    tx: &mut WriteTx<'_>,
+    field: &str,
+    table: &str,
+    given: Option<&str>,
+) -> Result<Option<String>, Denial> {
+    let Some(given) = given else { return Ok(None) };
+    let found = tx.query(&id_sql(table), &[Cell::Text(given), Cell::Text(&after_prefix(given))])?;
+    let whole = soft_id(given, &found);
+    if whole.is_none() {
+        tx.warn(format!(
+            "{field}: there is no record \"{given}\" in {table}; the reference is stored as it is"
+        ));
     }
-    Ok(())
+    Ok(Some(whole.unwrap_or_else(|| given.to_owned())))
+}
+
+/// [`soft_reference`] to the task that a record is said to belong to.
+pub fn soft_task(tx: &mut WriteTx<'_>, task_id: Option<&str>) -> Result<Option<String>, Denial> {
+    soft_reference(tx, "task_id", "tasks", task_id)
+}
+
+/// The whole id for a reference that is only searched for.
+pub async fn soft_read(
+    tx: &mut ReadTx,
+    table: &str,
+    given: Option<String>,
+) -> Result<Option<String>, Denial> {
+    let Some(given) = given else { return Ok(None) };
+    let found = tx.query(&id_sql(table), &[Cell::Text(&given), Cell::Text(&after_prefix(&given))]).await?;
+    Ok(Some(soft_id(&given, &found).unwrap_or(given)))
 }
 
 /// The first text that sorts after everything that starts with `prefix`.

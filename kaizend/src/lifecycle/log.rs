@@ -13,7 +13,9 @@ const KEPT: usize = 7;
 /// # Errors
 /// `DENIED_RUNTIME_DIR` when the file cannot be opened.
 pub fn start(runtime: &RuntimeDir) -> Result<(), Denial> {
-    let filter = ["KAIZEN_LOG", "RUST_LOG"].iter().find_map(|name| std::env::var(name).ok());
+    let filter = ["KAIZEN_LOG", "RUST_LOG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|filter| !filter.is_empty()));
     let filter =
         EnvFilter::try_new(filter.as_deref().unwrap_or("info")).unwrap_or_else(|_| EnvFilter::new("info"));
     let file = RollingFileAppender::builder()

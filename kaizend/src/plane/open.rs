@@ -101,13 +101,18 @@ fn check_tables(db_path: &Path) -> Result<(), Denial> {
     if !fs::metadata(db_path).is_ok_and(|metadata| metadata.len() > 0) {
         return Ok(());
     }
+    migrate::applied(&reader_connection(db_path)?, db_path).map(drop)
+}
+
+/// A connection of its own that cannot write, for work that would hold a place in the pool for too long.
+pub(crate) fn reader_connection(db_path: &Path) -> Result<Connection, Denial> {
     let fail = |error: rusqlite::Error| {
-        fault::from_rusqlite("look into the database", &error).with("db_path", db_path.display().to_string())
+        fault::from_rusqlite("open the database", &error).with("db_path", db_path.display().to_string())
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(db_path, flags).map_err(fail)?;
     connection.busy_timeout(PATIENCE).map_err(fail)?;
-    migrate::applied(&connection, db_path).map(drop)
+    Ok(connection)
 }
 
 /// The connection that writes.

@@ -8,8 +8,8 @@ use kaizen_proto::families::core::{Migrations, SchemaState};
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::migrate;
 use super::write_tx::query;
+use super::{fault, migrate, open};
 
 /// Version of the original's tables.
 pub const VERSION: i64 = 1;
@@ -141,6 +141,20 @@ pub fn state_of(row: Option<&super::value::Row>, db_path: &Path) -> SchemaState 
     state.expected_manifest_hash = Some(manifest_hash().to_owned());
     state.schema_ok = !matches!(verdict, Verdict::Wrong { .. });
     state
+}
+
+/// The state of a database that is not open, without opening it as a plane.
+///
+/// # Errors
+/// `DENIED_FOREIGN_DATABASE`, or what SQLite denies.
+pub fn look(db_path: &Path) -> Result<SchemaState, Denial> {
+    if !db_path.exists() {
+        return Ok(absent(db_path));
+    }
+    open::sniff(db_path)?;
+    let fail = |error: rusqlite::Error| fault::from_rusqlite("read the schema", &error);
+    let connection = open::reader_connection(db_path)?;
+    state(&connection, db_path).map_err(fail)
 }
 
 /// The state of a database that exists, read through a connection of its own.

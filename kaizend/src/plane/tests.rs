@@ -14,14 +14,14 @@ struct Bench {
     plane: Plane,
     path: PathBuf,
     lock: PlaneLock,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 fn bench() -> Bench {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("AI/db/kaizen.db");
     let (plane, lock) = Plane::open(&path, "test").unwrap();
-    Bench { plane, path, lock, _directory: directory }
+    Bench { plane, path, lock, directory }
 }
 
 fn packet(tx: &mut WriteTx<'_>, id: &str, summary: &str) -> Result<(), Denial> {
@@ -92,8 +92,8 @@ async fn one_bad_job_never_hurts_its_batch_mates() {
         go.send(()).unwrap();
         outcomes.await
     };
-    let (held, outcomes) = futures_util::future::join(hold, writes).await;
-    held.unwrap();
+    let (chore, outcomes) = futures_util::future::join(hold, writes).await;
+    chore.unwrap();
     let good: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
     assert_eq!(good, [true, false, true, false, false, false, true], "{outcomes:?}");
     assert_eq!(outcomes[1].as_ref().unwrap_err().code, Code::Unexpected);
@@ -132,7 +132,7 @@ async fn times_never_go_back_when_the_clock_does() {
     let bench = bench();
     write(&bench, good("sp_1")).await.unwrap();
     let future = Timestamp::from_micros(Timestamp::now().micros() + 3_600_000_000).to_string();
-    let Bench { plane, path, lock, _directory } = bench;
+    let Bench { plane, path, lock, directory } = bench;
     plane.close().await;
     drop(lock);
     // The clock was an hour ahead when the last entry was written, and is right again now.
@@ -140,7 +140,7 @@ async fn times_never_go_back_when_the_clock_does() {
     hand.execute("UPDATE journal SET at = ?1", [&future]).unwrap();
     drop(hand);
     let (plane, lock) = Plane::open(&path, "test").unwrap();
-    let bench = Bench { plane, path, lock, _directory };
+    let bench = Bench { plane, path, lock, directory };
     write(&bench, good("sp_2")).await.unwrap();
     let later = rusqlite::Connection::open(&bench.path)
         .unwrap()
@@ -174,11 +174,11 @@ async fn a_suspect_plane_refuses_writes() {
         .unwrap();
     assert_eq!(write(&bench, good("sp_1")).await.unwrap_err().code, Code::PlaneSuspect);
     // A restart does not make the disk any better.
-    let Bench { plane, path, lock, _directory } = bench;
+    let Bench { plane, path, lock, directory } = bench;
     plane.close().await;
     drop(lock);
     let (plane, lock) = Plane::open(&path, "test").unwrap();
-    let bench = Bench { plane, path, lock, _directory };
+    let bench = Bench { plane, path, lock, directory };
     assert_eq!(write(&bench, good("sp_1")).await.unwrap_err().code, Code::PlaneSuspect);
 }
 

@@ -114,7 +114,7 @@ mod tests {
         }
         for family in FAMILIES {
             assert!(family.cards.iter().all(|card| card.code.starts_with(family.letter)), "{}", family.name);
-            assert!(family.cards.is_sorted_by_key(|card| card.order()), "{} is out of order", family.name);
+            assert!(family.cards.is_sorted_by_key(Card::order), "{} is out of order", family.name);
         }
     }
 
