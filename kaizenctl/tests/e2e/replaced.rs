@@ -24,8 +24,8 @@ struct Write {
 }
 
 /// Writes from several connections while `swap` happens in the middle. Returns the acknowledged writes, and when the
-/// swap began and ended.
-fn write_while(place: &Place, swap: impl FnOnce()) -> (Vec<Write>, Instant, Instant) {
+/// swap began and ended. Writes may be refused with `refusal`; a writer goes on when that is retryable, and else stops.
+fn write_while(place: &Place, refusal: &str, swap: impl FnOnce()) -> (Vec<Write>, Instant, Instant) {
     let (done, acknowledged) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         let writers: Vec<_> = (0..WRITERS)
@@ -47,8 +47,10 @@ fn write_while(place: &Place, swap: impl FnOnce()) -> (Vec<Write>, Instant, Inst
                                 acknowledged.fetch_add(1, Ordering::AcqRel);
                             }
                             Err(denial) => {
-                                assert_eq!(denial["code"], "DENIED_PLANE_REPLACED", "{denial}");
-                                assert_eq!(denial["retryable"], true);
+                                assert_eq!(denial["code"], refusal, "{denial}");
+                                if denial["retryable"] != true {
+                                    break;
+                                }
                                 assert_eq!(denial["exit_code"], 75);
                             }
                         }
@@ -143,7 +145,7 @@ fn removing_the_data_directory_under_writers_loses_nothing_that_was_acknowledged
         let place = Place::new();
         place.ok(&["K1"]);
         let mut old = PathBuf::new();
-        let run = write_while(&place, || {
+        let run = write_while(&place, "DENIED_PLANE_REPLACED", || {
             old = keep(&place, &["kaizen.db", "kaizen.db-wal"]);
             // As `git clean -xfd` does, and as somebody does who removes the files but not the directory. The daemon
             // may make the directory anew while it is being removed, which ends rm with an error.
@@ -185,7 +187,7 @@ fn a_backup_moved_over_the_database_under_writers_is_what_counts_from_then_on() 
         let (place, backup) = backed_up();
         let of_backup = ids(&backup);
         let mut old = PathBuf::new();
-        let run = write_while(&place, || {
+        let run = write_while(&place, "DENIED_PLANE_REPLACED", || {
             // Its log keeps its name, and so must not be what the old records are in from now on.
             old = keep(&place, &["kaizen.db"]);
             fs::rename(&backup, place.database()).unwrap();
@@ -199,26 +201,28 @@ fn a_backup_moved_over_the_database_under_writers_is_what_counts_from_then_on() 
     }
 }
 
-/// `cp` writes into the file that is there: the same inode with other content.
+/// `cp` writes into the file that is there: the same inode with other content, which the log does not belong to. No
+/// database survives that while it is open; what can be promised is that writes stop, and how the backup is restored.
 #[test]
-fn a_backup_copied_into_the_database_under_writers_is_what_counts_from_then_on() {
+fn a_backup_copied_into_the_open_database_stops_all_writes() {
     let (place, backup) = backed_up();
     let of_backup = ids(&backup);
-    let run = write_while(&place, || {
+    let (_, _, ended) = write_while(&place, "DENIED_PLANE_SUSPECT", || {
         fs::copy(&backup, place.database()).unwrap();
     });
-    let (writes, _, ended) = run;
-    crash(&place);
-    let present = ids(&place.database());
-    let late = writes.iter().filter(|write| write.sent > ended);
-    assert!(late.clone().count() > 30);
-    assert!(
-        late.clone().all(|write| present.contains(&write.id)),
-        "acknowledged after the copy, and not there"
-    );
-    assert!(of_backup.is_subset(&present));
-    assert_file_sound(&place.database());
+    assert!(ended.elapsed() < std::time::Duration::from_mins(1));
+    place.denied(&["W1", "--title", "Late", "--summary", "After the copy."], "DENIED_PLANE_SUSPECT", 1);
+    place.ok(&["daemon", "restart"]);
+    place.denied(&["W1", "--title", "Later", "--summary", "After the restart."], "DENIED_PLANE_SUSPECT", 1);
+    // As SETUP.md says it: with the daemon stopped, the copy is whole, and a passed check opens writes again.
+    place.stop();
+    for ending in ["-wal", "-shm"] {
+        let _ = fs::remove_file(place.root.join(format!("AI/db/kaizen.db{ending}")));
+    }
+    fs::copy(&backup, place.database()).unwrap();
     assert_integrity(&place);
+    place.ok(&["W1", "--title", "Again", "--summary", "The backup is what counts."]);
+    assert!(of_backup.is_subset(&ids(&place.database())));
 }
 
 #[test]

@@ -163,9 +163,9 @@ impl Plane {
             mpsc::error::TrySendError::Full(_) => {
                 Denial::new(Code::Busy).message(format!("{} writes are waiting already", writer::QUEUE))
             }
-            mpsc::error::TrySendError::Closed(_) => closed(),
+            mpsc::error::TrySendError::Closed(_) => self.gone(),
         })?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        answer.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
     /// Begins a snapshot.
@@ -197,8 +197,8 @@ impl Plane {
         self.touch();
         let (reply, answer) = oneshot::channel();
         let chore = Box::new(move |writer: &mut Writer| drop(reply.send(work(writer))));
-        self.queue.send(Message::Chore(chore)).await.map_err(|_| closed())?;
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        self.queue.send(Message::Chore(chore)).await.map_err(|_| self.gone())?;
+        answer.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
     /// Whether the plane must be opened anew, because its file was replaced or failed.
@@ -246,6 +246,12 @@ impl Plane {
         let _ = self.queue.send(Message::Chore(shrink)).await;
     }
 
+    /// The denial when the writer has ended; the next call opens the plane anew.
+    fn gone(&self) -> Denial {
+        self.shared.close();
+        Denial::new(Code::PlaneReplaced).message("the data plane was just closed")
+    }
+
     fn touch(&self) {
         self.last_used.store(Timestamp::now().micros(), Ordering::Relaxed);
     }
@@ -266,8 +272,4 @@ impl Plane {
         }
         drop(file);
     }
-}
-
-fn closed() -> Denial {
-    Denial::new(Code::PlaneReplaced).message("the data plane was just closed")
 }

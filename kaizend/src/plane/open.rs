@@ -26,19 +26,25 @@ pub struct Identity {
 impl Identity {
     /// The file that `path` names now.
     pub fn of(path: &Path) -> std::io::Result<Self> {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::MetadataExt as _;
-            let metadata = fs::metadata(path)?;
-            Ok(Identity { device: metadata.dev(), inode: metadata.ino() })
-        }
-        #[cfg(not(unix))]
-        {
-            use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-            let mut hasher = DefaultHasher::new();
-            fs::canonicalize(path)?.hash(&mut hasher);
-            Ok(Identity { device: 0, inode: hasher.finish() })
-        }
+        let metadata = fs::metadata(path)?;
+        Identity::from_metadata(&metadata, path).ok_or_else(|| std::io::ErrorKind::NotFound.into())
+    }
+
+    /// The file that `path` named when its metadata was read.
+    #[cfg(unix)]
+    #[expect(clippy::unnecessary_wraps, reason = "the same face on every system")]
+    pub(super) fn from_metadata(metadata: &fs::Metadata, _path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt as _;
+        Some(Identity { device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    /// The file that `path` names, as far as its path tells.
+    #[cfg(not(unix))]
+    pub(super) fn from_metadata(_metadata: &fs::Metadata, path: &Path) -> Option<Self> {
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let mut hasher = DefaultHasher::new();
+        fs::canonicalize(path).ok()?.hash(&mut hasher);
+        Some(Identity { device: 0, inode: hasher.finish() })
     }
 }
 
@@ -134,8 +140,12 @@ pub(super) fn writer_connection(db_path: &Path) -> Result<Connection, Denial> {
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
              PRAGMA trusted_schema = OFF; PRAGMA cache_size = -64000; PRAGMA temp_store = MEMORY; \
-             PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 10000;",
+             PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 0;",
         )
+        .map_err(fail)?;
+    // The writer makes all checkpoints, the last one too.
+    connection
+        .set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
         .map_err(fail)?;
     connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)

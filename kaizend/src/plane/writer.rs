@@ -1,11 +1,11 @@
 //! The writer: one OS thread per data plane that owns the only connection that writes.
 //!
-//! It takes what waits, up to [`BATCH`] jobs, as one transaction: a savepoint for each job, then the derived rows,
+//! It takes what waits, up to 512 jobs, as one transaction: a savepoint for each job, then the derived rows,
 //! then one COMMIT, and only then the replies. A job that fails rolls back alone.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,7 +28,9 @@ const BATCH: usize = 512;
 /// Jobs that may wait before callers are told to come back.
 pub(super) const QUEUE: usize = 4096;
 /// A write-ahead log of this size is written back as soon as the queue is empty.
-const CHECKPOINT_BYTES: u64 = 8 * 1024 * 1024;
+const CHECKPOINT_IDLE_BYTES: u64 = 8 * 1024 * 1024;
+/// A write-ahead log of this size is written back even while jobs wait.
+const CHECKPOINT_BUSY_BYTES: u64 = 40 * 1024 * 1024;
 /// How long replies are kept for calls that are sent again, in days.
 const REQUESTS_KEPT_DAYS: i64 = 1;
 
@@ -76,6 +78,8 @@ pub(crate) struct Writer {
     seq: i64,
     chain_hash: String,
     last_at: Timestamp,
+    /// The file as this writer left it.
+    stamp: Stamp,
     deltas: counters::Deltas,
     indexed: Vec<search_index::Change>,
     trimmed_at: Timestamp,
@@ -104,13 +108,14 @@ impl Writer {
             tables,
             db_path: shared.db_path.clone(),
             identity,
-            shared,
             seq: 0,
             chain_hash: String::new(),
             last_at: Timestamp::from_micros(0),
+            stamp: Stamp::of(&shared.db_path),
             deltas: HashMap::new(),
             indexed: Vec::new(),
             trimmed_at: Timestamp::from_micros(0),
+            shared,
         };
         writer.read_head()?;
         Ok(writer)
@@ -136,19 +141,26 @@ impl Writer {
             }
             if !jobs.is_empty() {
                 self.batch(&mut jobs);
+                self.checkpoint(CHECKPOINT_BUSY_BYTES, "PASSIVE");
             }
             if let Some(chore) = chore {
-                chore(&mut self);
+                if catch_unwind(AssertUnwindSafe(|| chore(&mut self))).is_err() {
+                    // Whoever waits for it learns that its answer will not come; the next call opens the plane anew.
+                    tracing::error!("work on the plane as a whole panicked");
+                    self.shared.close();
+                    return;
+                }
+                self.stamp = Stamp::of(&self.db_path);
             }
             self.shared.queue_depth.store(queue.len(), Ordering::Relaxed);
             if queue.is_empty() {
                 self.rest();
             }
         }
-        if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA optimize;")
-        {
-            tracing::warn!(%error, "could not write the log back on closing");
+        if let Err(error) = self.connection.execute_batch("PRAGMA optimize") {
+            tracing::debug!(%error, "statistics not renewed");
         }
+        self.checkpoint(0, "TRUNCATE");
     }
 
     /// The connection, for chores.
@@ -190,7 +202,7 @@ impl Writer {
         if self.shared.is_suspect() {
             return Err(Denial::new(Code::PlaneSuspect).message("the last write could not be made durable"));
         }
-        self.still_there()?;
+        self.untouched()?;
         match schema::verdict(&self.connection) {
             Ok(Verdict::Good) => Ok(()),
             Ok(Verdict::Drifted { stored }) => Err(schema::drift(&self.db_path, stored.as_deref())),
@@ -199,15 +211,31 @@ impl Writer {
         }
     }
 
-    /// Whether the path still names the file that is open.
-    fn still_there(&self) -> Result<(), Denial> {
-        if Identity::of(&self.db_path).ok().as_ref() == Some(&self.identity) {
-            return Ok(());
+    /// Whether the path still names the file that is open, and the file is as this writer left it. In write-ahead mode
+    /// only a checkpoint writes into the database itself, and only [`Writer::checkpoint`] makes them; a backup that `cp`
+    /// writes into the open file would mix with the log.
+    fn untouched(&self) -> Result<(), Denial> {
+        // One look, or a swap between two would be taken for a change.
+        let seen = std::fs::metadata(&self.db_path).ok();
+        let denied = |code, message: &str| {
+            Err(Denial::new(code).with("db_path", self.db_path.display().to_string()).message(message))
+        };
+        if seen.as_ref().and_then(|seen| Identity::from_metadata(seen, &self.db_path)) != Some(self.identity)
+        {
+            self.shared.close();
+            return denied(
+                Code::PlaneReplaced,
+                "the database file was replaced or deleted while it was open",
+            );
         }
-        self.shared.close();
-        Err(Denial::new(Code::PlaneReplaced)
-            .with("db_path", self.db_path.display().to_string())
-            .message("the database file was replaced or deleted while it was open"))
+        if Stamp::from_metadata(seen.as_ref()) != self.stamp {
+            self.shared.set_suspect(true);
+            return denied(
+                Code::PlaneSuspect,
+                "somebody else wrote into the database file while it was open",
+            );
+        }
+        Ok(())
     }
 
     fn transaction(&mut self, jobs: &mut [Job]) -> Result<Vec<Outcome>, Lost> {
@@ -248,7 +276,7 @@ impl Writer {
             return self.after_failed_commit(outcomes, jobs_end, &error, denial);
         }
         // Committed into a file that nobody can find any more is not stored.
-        self.still_there().map_err(Lost::RolledBack)?;
+        self.untouched().map_err(Lost::RolledBack)?;
         self.shared.seq.send_replace(self.seq);
         Ok(outcomes)
     }
@@ -314,6 +342,7 @@ impl Writer {
     fn reopen(&mut self) -> Result<(), Denial> {
         let connection = open::writer_connection(&self.db_path)?;
         self.connection = connection;
+        self.stamp = Stamp::of(&self.db_path);
         self.read_head()
     }
 
@@ -434,14 +463,28 @@ impl Writer {
         Ok(Sealed { reply, seq, chain_hash })
     }
 
-    /// What is done while nobody waits.
-    fn rest(&mut self) {
-        let wal = self.shared.wal_bytes();
-        if wal > CHECKPOINT_BYTES
-            && let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)")
+    /// Writes the log back into the database when it has at least so many bytes. Nobody else does: SQLite's own
+    /// checkpoints are switched off, so that a change of the file by somebody else shows.
+    fn checkpoint(&mut self, bytes: u64, mode: &str) {
+        if self.shared.wal_bytes() < bytes {
+            return;
+        }
+        // A replaced file gets its log back all the same: the new one at its path must not find it. Into a file that
+        // somebody else has written, nothing more is written.
+        if self.untouched().is_err_and(|denial| denial.code != Code::PlaneReplaced)
+            || self.shared.is_suspect()
         {
+            return;
+        }
+        if let Err(error) = self.connection.execute_batch(&format!("PRAGMA wal_checkpoint({mode})")) {
             tracing::warn!(%error, "could not write the log back");
         }
+        self.stamp = Stamp::of(&self.db_path);
+    }
+
+    /// What is done while nobody waits.
+    fn rest(&mut self) {
+        self.checkpoint(CHECKPOINT_IDLE_BYTES, "PASSIVE");
         let now = Timestamp::now();
         if now.micros() - self.trimmed_at.micros() > 3_600_000_000 {
             self.trimmed_at = now;
@@ -454,6 +497,20 @@ impl Writer {
                 tracing::warn!(%error, "could not trim the replies that are kept");
             }
         }
+    }
+}
+
+/// Size and time of the last change of a file; none when it cannot be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp(Option<(u64, std::time::SystemTime)>);
+
+impl Stamp {
+    fn of(path: &Path) -> Self {
+        Stamp::from_metadata(std::fs::metadata(path).ok().as_ref())
+    }
+
+    fn from_metadata(metadata: Option<&std::fs::Metadata>) -> Self {
+        Stamp(metadata.and_then(|metadata| Some((metadata.len(), metadata.modified().ok()?))))
     }
 }
 
