@@ -127,8 +127,10 @@ fn fields(object: &Map<String, Value>, style: &Style, depth: usize) -> String {
                 text.push_str(&format!("{indent}{name:<widest$}  none\n"));
             }
             Value::Array(items) => {
-                let items: Vec<String> = items.iter().map(scalar).collect();
-                text.push_str(&format!("{indent}{name:<widest$}  {}\n", items.join("; ")));
+                for (at, item) in items.iter().enumerate() {
+                    let label = if at == 0 { name.as_str() } else { "" };
+                    text.push_str(&format!("{indent}{label:<widest$}  {}\n", scalar(item)));
+                }
             }
             value => {
                 let shown = scalar(value);

@@ -119,7 +119,7 @@ codes! {
     Owned "DENIED_OWNED" Conflict 1 "Use the daemon that owns the data plane, or stop it there.";
     Filesystem "DENIED_FILESYSTEM" Conflict 1 "Put the database on a local disk: [db] path in kaizen.toml.";
     StorageFull "DENIED_STORAGE_FULL" Busy 75 "Free some disk space, then repeat the call.";
-    StorageReadOnly "DENIED_STORAGE_READ_ONLY" Conflict 1 "Make the project's AI directory writable for this user.";
+    StorageReadOnly "DENIED_STORAGE_READ_ONLY" Conflict 1 "Make the project's AI directory a directory that this user can write.";
     StorageError "DENIED_STORAGE_ERROR" Busy 75 "Check the disk, then repeat the call with the same idempotency key, which keeps it from happening twice.";
     Busy "DENIED_BUSY" Busy 75 "Repeat the call a little later.";
     Draining "DENIED_DRAINING" Draining 75 "Repeat the call; a new daemon takes it.";

@@ -4,10 +4,11 @@ mod budget;
 
 use std::collections::BTreeMap;
 
-use kaizen_proto::denial::Denial;
-use kaizen_proto::families::report::{Digest, DigestCounts, DigestWanted, SessionDigest};
+use kaizen_proto::denial::{Code, Denial};
+use kaizen_proto::families::report::{Digest, DigestCounts, DigestWanted, LISTS, SessionDigest};
 use kaizen_proto::operation::Status;
 use kaizen_proto::time::Timestamp;
+use serde_json::json;
 
 use super::policy::RANK;
 use super::record::page_limit;
@@ -30,6 +31,17 @@ pub fn register(registry: &mut Registry) {
 }
 
 impl ReadOperation for SessionDigest {
+    fn check(params: &DigestWanted) -> Result<(), Denial> {
+        match params.only.as_deref() {
+            Some(only) if !only.is_empty() && !LISTS.contains(&only) => Err(Denial::new(Code::SchemaEnum)
+                .with("record_type", "digest")
+                .with("field", "only")
+                .with("value", only)
+                .with("allowed", json!(LISTS))),
+            _ => Ok(()),
+        }
+    }
+
     async fn run(_context: &Context, tx: &mut ReadTx, params: DigestWanted) -> Result<Digest, Denial> {
         let limit = page_limit(params.limit, DEFAULT_LIMIT);
         let limit = if limit < 0 { MAX_LIMIT } else { limit.min(MAX_LIMIT) };
@@ -49,19 +61,22 @@ impl ReadOperation for SessionDigest {
                 "Work within the policies; load R0 after compaction, and K0 --query finds an operation."
                     .into(),
         };
-        let window = [Cell::Integer(limit), Cell::Text(&since), Cell::from(params.include_test)];
+        // A list that is not wanted is read with the limit 0.
+        let window = |list: &str, limit: i64| {
+            let wanted = params.only.as_deref().is_none_or(|only| only.is_empty() || only == list);
+            let limit = if wanted { limit } else { 0 };
+            [Cell::Integer(limit), Cell::Text(&since), Cell::from(params.include_test)]
+        };
         let policies = format!(
             "SELECT id, priority, \"trigger\", title, summary, body FROM private_policy \
              WHERE status = 'active' AND updated_at > $2 AND is_test <= $3 ORDER BY {RANK}, created_at DESC, id DESC LIMIT $1"
         );
-        let mut policy_window = window;
-        policy_window[0] = Cell::Integer(POLICIES);
-        digest.policies = value::decode_all(tx.query(&policies, &policy_window).await?)?;
+        digest.policies = value::decode_all(tx.query(&policies, &window("policies", POLICIES)).await?)?;
         digest.active_gotchas = value::decode_all(
             tx.query(
                 "SELECT id, title, summary, created_at FROM gotcha WHERE status = 'active' AND updated_at > $2 \
                  AND is_test <= $3 ORDER BY created_at DESC, id DESC LIMIT $1",
-                &window,
+                &window("active_gotchas", limit),
             )
             .await?,
         )?;
@@ -74,7 +89,7 @@ impl ReadOperation for SessionDigest {
                      ORDER BY b.created_at DESC, b.verification_id DESC LIMIT $1",
                     blockers(params.include_test)
                 ),
-                &window,
+                &window("blocking_verifications", limit),
             )
             .await?,
         )?;
@@ -82,7 +97,7 @@ impl ReadOperation for SessionDigest {
             tx.query(
                 "SELECT id, title, summary, created_at FROM learned WHERE updated_at > $2 AND is_test <= $3 \
                  ORDER BY created_at DESC, id DESC LIMIT $1",
-                &window,
+                &window("recent_learned", limit),
             )
             .await?,
         )?;
@@ -90,13 +105,13 @@ impl ReadOperation for SessionDigest {
             tx.query(
                 "SELECT id, title, status, summary, updated_at FROM tasks WHERE status = 'active' AND updated_at > $2 \
                  AND is_test <= $3 ORDER BY updated_at DESC, id DESC LIMIT $1",
-                &window,
+                &window("active_tasks", limit),
             )
             .await?,
         )?;
         digest.seq =
             tx.query_row("SELECT seq FROM plane_head", &[]).await?.map_or(0, |row| row.integer("seq"));
-        budget::fit(&mut digest);
+        budget::fit(&mut digest, params.only.as_deref());
         Ok(digest)
     }
 }

@@ -55,7 +55,10 @@ pub fn from_io(doing: &str, path: &std::path::Path, error: &std::io::Error) -> D
     use std::io::ErrorKind;
     let code = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Code::StorageFull,
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Code::StorageReadOnly,
+        ErrorKind::PermissionDenied
+        | ErrorKind::ReadOnlyFilesystem
+        | ErrorKind::NotADirectory
+        | ErrorKind::AlreadyExists => Code::StorageReadOnly,
         _ => Code::StorageError,
     };
     tracing::warn!(doing, path = %path.display(), %error, "file operation failed");

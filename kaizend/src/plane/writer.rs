@@ -27,8 +27,9 @@ use super::{Shared, counters, fault, journal, search_index};
 const BATCH: usize = 512;
 /// Jobs that may wait before callers are told to come back.
 pub(super) const QUEUE: usize = 4096;
-/// A write-ahead log of this size is written back as soon as the queue is empty.
-const CHECKPOINT_IDLE_BYTES: u64 = 8 * 1024 * 1024;
+/// A write-ahead log of this size is written back as soon as the queue is empty. It is less than the 1,000 pages at which
+/// another program that writes into the database would write the log back itself.
+const CHECKPOINT_IDLE_BYTES: u64 = 3500 * 1024;
 /// A write-ahead log of this size is written back even while jobs wait.
 const CHECKPOINT_BUSY_BYTES: u64 = 40 * 1024 * 1024;
 /// How long replies are kept for calls that are sent again, in days.

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::operation::{NO_TWINS, Status};
 
+/// The lists of the digest.
+pub const LISTS: &[&str] =
+    &["policies", "active_gotchas", "blocking_verifications", "recent_learned", "active_tasks"];
+
 crate::params! {
     /// How much of the digest is wanted.
     DigestWanted {
@@ -12,6 +16,8 @@ crate::params! {
         limit: Option<i64>,
         /// Only what changed after this journal number.
         since: Option<i64>,
+        /// Only this list: policies, active_gotchas, blocking_verifications, recent_learned or active_tasks.
+        only: Option<String>,
         /// Count and list test records too.
         include_test: bool,
     }

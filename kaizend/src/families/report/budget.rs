@@ -9,13 +9,30 @@ pub(super) const MAX_BYTES: usize = 7499;
 const SHORT_BODY: usize = 160;
 /// Bytes of any one text that are kept when nothing else helps, in steps.
 const SHORT_TEXTS: [usize; 3] = [120, 60, 30];
+/// Shows more of the active tasks.
+const TASKS: &str = "kaizenctl R0 --only active_tasks --limit 50 --json";
 
 /// Shortens and drops until the digest fits, the least important first: bodies of normal and low policies, then the
 /// other policies' bodies, then records from the end of each list in turn, then normal and low policies themselves.
 /// Critical and high policies keep at least the beginning of title and summary.
-pub(super) fn fit(digest: &mut Digest) {
+pub(super) fn fit(digest: &mut Digest, only: Option<&str>) {
     if size(digest) <= MAX_BYTES {
         return;
+    }
+    if only == Some("active_tasks") {
+        // Asked for alone: no other operation lists tasks, so more of them beat whole texts.
+        let mut shortened = 0;
+        for task in &mut digest.active_tasks {
+            let title = shorten(&mut task.title, SHORT_TEXTS[0]);
+            shortened += usize::from(shorten(&mut task.summary, SHORT_TEXTS[0]) || title);
+        }
+        let get = TASKS.to_owned();
+        digest
+            .omitted
+            .insert("active_tasks".into(), Omission { left_out: None, shortened: Some(shortened), get });
+        if size(digest) <= MAX_BYTES {
+            return;
+        }
     }
     let whole = digest.policies.clone();
     for important in [false, true] {
@@ -132,7 +149,7 @@ fn drop_while_large(digest: &mut Digest, keep: usize) -> bool {
             }
             1 => {
                 digest.active_tasks.pop();
-                note(digest, "active_tasks", "kaizenctl R0 --since SEQ --json");
+                note(digest, "active_tasks", TASKS);
             }
             2 => {
                 digest.active_gotchas.pop();
