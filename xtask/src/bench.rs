@@ -1,6 +1,6 @@
 //! The promised figures. Every speed is a ratio taken in one run: ours and a reference by turns, so that both see the
-//! same machine at the same time. Medians of at least 15 calls; the best of the rounds counts, with the median over the
-//! rounds beside it.
+//! same machine at the same time. Medians of at least 15 calls; each side's best round counts, with the median of the
+//! rounds' ratios beside it.
 
 mod calls;
 mod figure;
@@ -89,7 +89,7 @@ impl Bench {
     #[expect(clippy::print_stdout, reason = "a program for the terminal")]
     fn measure(&mut self, wants: impl Fn(&str) -> bool) -> anyhow::Result<()> {
         println!(
-            "name (reference): ours, reference, ratio of the best round (median of the rounds), target, verdict"
+            "name (reference): ours, reference, ratio of the best rounds (median of the rounds' ratios), target, verdict"
         );
         // A daemon that has no project open ends when one is closed.
         let _keep = self.fresh_project()?;

@@ -143,12 +143,22 @@ pub(super) fn writer_connection(db_path: &Path) -> Result<Connection, Denial> {
              PRAGMA journal_size_limit = 67108864; PRAGMA wal_autocheckpoint = 0;",
         )
         .map_err(fail)?;
-    // The writer makes all checkpoints, the last one too.
-    connection
-        .set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-        .map_err(fail)?;
     connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
+}
+
+/// Whether the file system of a path has less space left than a few large batches take.
+pub(super) fn is_nearly_full(path: &Path) -> bool {
+    const FEW: u64 = 64 * 1024 * 1024;
+    #[cfg(unix)]
+    {
+        rustix::fs::statvfs(path).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < FEW)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (path, FEW);
+        false
+    }
 }
 
 /// Refuses what is not a database of ours before SQLite touches it.

@@ -162,6 +162,13 @@ impl Writer {
             tracing::debug!(%error, "statistics not renewed");
         }
         self.checkpoint(0, "TRUNCATE");
+        // Closing makes a checkpoint too, which must not write into a file that somebody else has written.
+        if self.shared.is_suspect() {
+            let unwritten = rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            if let Err(error) = self.connection.set_db_config(unwritten, true) {
+                tracing::warn!(%error, "the log may be written back on closing");
+            }
+        }
     }
 
     /// The connection, for chores.
@@ -180,11 +187,10 @@ impl Writer {
         }
         match self.transaction(jobs) {
             Ok(outcomes) => answer(jobs, outcomes),
-            Err(Lost::RolledBack(denial)) if jobs.len() == 1 || denial.code != Code::StorageFull => {
-                refuse(jobs, &denial);
-            }
+            Err(Lost::RolledBack(denial)) if denial.code != Code::StorageFull => refuse(jobs, &denial),
             Err(Lost::RolledBack(_)) => {
-                // Together they did not fit on the disk; alone, some of them may.
+                // Together they did not fit on the disk; alone, and with a log that holds no page twice, some may.
+                self.checkpoint(0, "TRUNCATE");
                 for job in jobs.drain(..) {
                     let mut alone = vec![job];
                     match self.transaction(&mut alone) {
@@ -485,7 +491,9 @@ impl Writer {
 
     /// What is done while nobody waits.
     fn rest(&mut self) {
-        self.checkpoint(CHECKPOINT_IDLE_BYTES, "PASSIVE");
+        // A log that may grow is space that is missing when the disk is nearly full.
+        let bytes = if open::is_nearly_full(&self.db_path) { 1 } else { CHECKPOINT_IDLE_BYTES };
+        self.checkpoint(bytes, "PASSIVE");
         let now = Timestamp::now();
         if now.micros() - self.trimmed_at.micros() > 3_600_000_000 {
             self.trimmed_at = now;
