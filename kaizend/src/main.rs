@@ -58,9 +58,10 @@ fn run(detach: bool) -> Result<(), Denial> {
         let _ = rustix::process::setsid();
     }
     raise_file_limit();
-    let threads = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 4);
-    let tokio = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
+    // One thread reads, decodes and answers; what takes time runs elsewhere: writes on their plane's writer, queries on
+    // the readers' threads, files on the blocking pool. A second thread made a round trip take half as long again, for
+    // the two wake each other.
+    let tokio = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| kaizend::plane::fault::unexpected("start the runtime", &error))?;

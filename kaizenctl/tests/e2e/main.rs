@@ -2,7 +2,9 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test that meets the unexpected stops right there"
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test that meets the unexpected stops right there, and may say what it saw"
 )]
 
 mod artifact;

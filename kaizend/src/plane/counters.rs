@@ -135,7 +135,9 @@ pub(super) fn changed(
             "learned" => add(deltas, LEARNED_TOTAL, 0, sign),
             "tasks" if active => {
                 add(deltas, TASKS_ACTIVE, 0, sign);
-                if !has_ledger(connection, row.text("id"))? {
+                // Nothing can name a task that is only just made: ids are not guessed.
+                let new = before.is_none();
+                if new || !has_ledger(connection, row.text("id"))? {
                     add(deltas, TASKS_WITHOUT_LEDGER, 0, sign);
                 }
             }

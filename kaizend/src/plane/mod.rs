@@ -22,7 +22,7 @@ pub mod writer;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::core::SchemaState;
@@ -41,7 +41,6 @@ use writer::{Message, Writer};
 pub(crate) struct Shared {
     pub(crate) db_path: PathBuf,
     wal_path: PathBuf,
-    queue_depth: AtomicUsize,
     /// Writes wait for a full check, because the last one may not be on disk.
     suspect: AtomicBool,
     /// Exists as long as the plane is suspect, so that a restart does not forget it.
@@ -110,7 +109,6 @@ impl Plane {
         let shared = Arc::new(Shared {
             db_path: db_path.to_path_buf(),
             wal_path: beside("-wal"),
-            queue_depth: AtomicUsize::new(0),
             suspect: AtomicBool::new(suspect_path.exists()),
             suspect_path,
             closed: AtomicBool::new(false),

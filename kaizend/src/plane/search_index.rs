@@ -27,11 +27,19 @@ pub const SEARCHED: &[(&str, &[&str])] = &[
 pub struct Change {
     table: &'static str,
     id: String,
+    /// The row was inserted just now, so the index cannot know it.
+    new: bool,
     content: Option<String>,
 }
 
 /// Notes a change of a row.
-pub(super) fn changed(changes: &mut Vec<Change>, table: &Table, id: &str, after: Option<&[Cell<'_>]>) {
+pub(super) fn changed(
+    changes: &mut Vec<Change>,
+    table: &Table,
+    id: &str,
+    new: bool,
+    after: Option<&[Cell<'_>]>,
+) {
     let Some((name, columns)) = SEARCHED.iter().find(|(name, _)| *name == table.name) else { return };
     let content = after.map(|cells| {
         let text = |column: &&str| {
@@ -43,18 +51,13 @@ pub(super) fn changed(changes: &mut Vec<Change>, table: &Table, id: &str, after:
         };
         columns.iter().filter_map(text).collect::<Vec<_>>().join("\n")
     });
-    changes.push(Change { table: name, id: id.to_owned(), content });
+    changes.push(Change { table: name, id: id.to_owned(), new, content });
 }
 
 /// Indexes the changes of a batch.
 pub(super) fn flush(connection: &Connection, changes: &mut Vec<Change>) -> rusqlite::Result<()> {
     for change in changes.drain(..) {
-        let known = query(
-            connection,
-            "SELECT number FROM search_rows WHERE record_id = $1 AND record_table = $2",
-            &[Cell::Text(&change.id), Cell::Text(change.table)],
-        )?;
-        let known = known.first().map(|row| row.integer("number"));
+        let known = if change.new { None } else { number_of(connection, &change)? };
         if let Some(number) = known {
             execute(connection, "DELETE FROM search_text WHERE rowid = $1", &[Cell::Integer(number)])?;
         }
@@ -81,6 +84,12 @@ pub(super) fn flush(connection: &Connection, changes: &mut Vec<Change>) -> rusql
     Ok(())
 }
 
+fn number_of(connection: &Connection, change: &Change) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT number FROM search_rows WHERE record_id = $1 AND record_table = $2";
+    let known = query(connection, sql, &[Cell::Text(&change.id), Cell::Text(change.table)])?;
+    Ok(known.first().map(|row| row.integer("number")))
+}
+
 /// Builds the whole index anew from the records.
 pub(crate) fn rebuild(connection: &Connection) -> rusqlite::Result<()> {
     execute(connection, "DELETE FROM search_rows", &[])?;
@@ -103,7 +112,7 @@ pub(crate) fn rebuild(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 fn from_row(table: &'static str, row: &Row) -> Change {
-    Change { table, id: row.text("id").to_owned(), content: Some(row.text("content").to_owned()) }
+    Change { table, id: row.text("id").to_owned(), new: true, content: Some(row.text("content").to_owned()) }
 }
 
 /// Whether a search in these columns of a table can use the index.

@@ -170,7 +170,7 @@ impl<'a> WriteTx<'a> {
         }
         counters::changed(self.connection, &mut self.deltas, table, before, after)
             .map_err(|error| fault::from_rusqlite("count", &error))?;
-        search_index::changed(&mut self.indexed, table, id, after);
+        search_index::changed(&mut self.indexed, table, id, before.is_none(), after);
         Ok(())
     }
 }

@@ -1,14 +1,13 @@
 //! The writer: one OS thread per data plane that owns the only connection that writes.
 //!
-//! It takes what waits, up to 512 jobs, as one transaction: a savepoint for each job, then the derived rows,
-//! then one COMMIT, and only then the replies. A job that fails rolls back alone.
+//! It takes what waits and what comes meanwhile, up to 512 jobs, as one transaction: a savepoint for each job, then the
+//! derived rows, then one COMMIT, and only then the replies. A job that fails rolls back alone.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kaizen_proto::canonical_json::sha256_hex;
 use kaizen_proto::denial::{Code, Denial};
@@ -25,6 +24,8 @@ use super::{Shared, counters, fault, journal, search_index};
 
 /// Jobs in one transaction at most. There is no timer: a busy queue makes large batches, an idle one small ones.
 const BATCH: usize = 512;
+/// How long jobs may join a transaction that runs, so that the first of it are not kept waiting by a steady stream.
+const JOINING: Duration = Duration::from_millis(20);
 /// Jobs that may wait before callers are told to come back.
 pub(super) const QUEUE: usize = 4096;
 /// A write-ahead log of this size is written back as soon as the queue is empty. It is less than the 1,000 pages at which
@@ -81,6 +82,8 @@ pub(crate) struct Writer {
     last_at: Timestamp,
     /// The file as this writer left it.
     stamp: Stamp,
+    /// A chore that came while a batch was made; it is next.
+    waiting: Option<Chore>,
     deltas: counters::Deltas,
     indexed: Vec<search_index::Change>,
     trimmed_at: Timestamp,
@@ -113,6 +116,7 @@ impl Writer {
             chain_hash: String::new(),
             last_at: Timestamp::from_micros(0),
             stamp: Stamp::of(&shared.db_path),
+            waiting: None,
             deltas: HashMap::new(),
             indexed: Vec::new(),
             trimmed_at: Timestamp::from_micros(0),
@@ -126,25 +130,15 @@ impl Writer {
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Message>) {
         let mut jobs = Vec::with_capacity(BATCH);
         while let Some(message) = queue.blocking_recv() {
-            let mut next = Some(message);
-            let mut chore = None;
-            while let Some(message) = next.take() {
-                match message {
-                    Message::Job(job) => jobs.push(job),
-                    Message::Chore(waiting) => {
-                        chore = Some(waiting);
-                        break;
-                    }
+            match message {
+                Message::Job(job) => {
+                    jobs.push(job);
+                    self.batch(&mut jobs, &mut queue);
+                    self.checkpoint(CHECKPOINT_BUSY_BYTES, "PASSIVE");
                 }
-                if jobs.len() < BATCH {
-                    next = queue.try_recv().ok();
-                }
+                Message::Chore(chore) => self.waiting = Some(chore),
             }
-            if !jobs.is_empty() {
-                self.batch(&mut jobs);
-                self.checkpoint(CHECKPOINT_BUSY_BYTES, "PASSIVE");
-            }
-            if let Some(chore) = chore {
+            if let Some(chore) = self.waiting.take() {
                 if catch_unwind(AssertUnwindSafe(|| chore(&mut self))).is_err() {
                     // Whoever waits for it learns that its answer will not come; the next call opens the plane anew.
                     tracing::error!("work on the plane as a whole panicked");
@@ -153,7 +147,6 @@ impl Writer {
                 }
                 self.stamp = Stamp::of(&self.db_path);
             }
-            self.shared.queue_depth.store(queue.len(), Ordering::Relaxed);
             if queue.is_empty() {
                 self.rest();
             }
@@ -181,11 +174,11 @@ impl Writer {
         &self.shared
     }
 
-    fn batch(&mut self, jobs: &mut Vec<Job>) {
+    fn batch(&mut self, jobs: &mut Vec<Job>, queue: &mut mpsc::Receiver<Message>) {
         if let Err(denial) = self.ready() {
             return refuse(jobs, &denial);
         }
-        match self.transaction(jobs) {
+        match self.transaction(jobs, Some(queue)) {
             Ok(outcomes) => answer(jobs, outcomes),
             Err(Lost::RolledBack(denial)) if denial.code != Code::StorageFull => refuse(jobs, &denial),
             Err(Lost::RolledBack(_)) => {
@@ -193,7 +186,7 @@ impl Writer {
                 self.checkpoint(0, "TRUNCATE");
                 for job in jobs.drain(..) {
                     let mut alone = vec![job];
-                    match self.transaction(&mut alone) {
+                    match self.transaction(&mut alone, None) {
                         Ok(outcomes) => answer(&mut alone, outcomes),
                         Err(Lost::RolledBack(denial)) => refuse(&mut alone, &denial),
                         Err(Lost::Unknown(denial)) => self.recover(&mut alone, &denial),
@@ -245,15 +238,26 @@ impl Writer {
         Ok(())
     }
 
-    fn transaction(&mut self, jobs: &mut [Job]) -> Result<Vec<Outcome>, Lost> {
+    /// Carries out jobs in one transaction. Jobs that come while it runs join it: they would otherwise wait for its fsync
+    /// and then for one of their own.
+    fn transaction(
+        &mut self,
+        jobs: &mut Vec<Job>,
+        mut queue: Option<&mut mpsc::Receiver<Message>>,
+    ) -> Result<Vec<Outcome>, Lost> {
         let lost =
             |doing: &str, error: &rusqlite::Error| Lost::RolledBack(fault::from_rusqlite(doing, error));
         execute(&self.connection, "BEGIN IMMEDIATE", &[])
             .map_err(|error| lost("begin a transaction", &error))?;
         let (seq, chain_hash) = (self.seq, self.chain_hash.clone());
+        let began = Instant::now();
         let mut outcomes = Vec::with_capacity(jobs.len());
-        for job in jobs.iter_mut() {
-            outcomes.push(self.job(job));
+        loop {
+            if outcomes.len() == jobs.len() && !self.join(jobs, queue.as_deref_mut(), began) {
+                break;
+            }
+            let outcome = self.job(&mut jobs[outcomes.len()]);
+            outcomes.push(outcome);
             if self.connection.is_autocommit() {
                 self.forget(seq, chain_hash);
                 let denial = outcomes.pop().and_then(Result::err);
@@ -286,6 +290,25 @@ impl Writer {
         self.untouched().map_err(Lost::RolledBack)?;
         self.shared.seq.send_replace(self.seq);
         Ok(outcomes)
+    }
+
+    /// Takes what waits in the queue into the transaction that runs, while that is neither large nor old.
+    fn join(
+        &mut self,
+        jobs: &mut Vec<Job>,
+        queue: Option<&mut mpsc::Receiver<Message>>,
+        began: Instant,
+    ) -> bool {
+        let Some(queue) = queue else { return false };
+        let before = jobs.len();
+        while self.waiting.is_none() && jobs.len() < BATCH && began.elapsed() < JOINING {
+            match queue.try_recv() {
+                Ok(Message::Job(job)) => jobs.push(job),
+                Ok(Message::Chore(chore)) => self.waiting = Some(chore),
+                Err(_) => break,
+            }
+        }
+        jobs.len() > before
     }
 
     /// The head and the derived rows, once per batch, inside its transaction.

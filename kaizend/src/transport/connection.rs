@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use super::hello;
 use super::request::{Message, Request, error_reply, owned_id, result_reply, with_rpc_code};
 use crate::daemon::{Binding, Daemon};
+use crate::plane::fault;
 use crate::registry::error_object;
 
 /// Calls of one connection that may be under way.
@@ -206,8 +207,11 @@ fn parse<T: DeserializeOwned>(params: Option<&str>) -> Result<T, Denial> {
 }
 
 fn answer<T: serde::Serialize>(id: &Id<'_>, outcome: Result<T, Denial>) -> String {
-    match outcome {
-        Ok(value) => result_reply(id, &serde_json::json!(value)),
+    let reply = outcome.and_then(|value| {
+        result_reply(id, &value).map_err(|error| fault::unexpected("write the reply", &error))
+    });
+    match reply {
+        Ok(reply) => reply,
         Err(denial) => error_reply(id, &error_object(&denial)),
     }
 }

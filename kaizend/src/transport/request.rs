@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use jsonrpsee_types::{ErrorObjectOwned, Id};
 use kaizen_proto::denial::Denial;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use crate::registry::error_object;
 
@@ -108,6 +108,15 @@ pub fn error_reply(id: &Id<'_>, error: &ErrorObjectOwned) -> String {
 }
 
 /// The text of a reply.
-pub fn result_reply(id: &Id<'_>, result: &Value) -> String {
-    json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string()
+///
+/// # Errors
+/// None that plain data can cause.
+pub fn result_reply<T: Serialize>(id: &Id<'_>, result: &T) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Reply<'a, T> {
+        jsonrpc: &'static str,
+        id: &'a Id<'a>,
+        result: &'a T,
+    }
+    serde_json::to_string(&Reply { jsonrpc: "2.0", id, result })
 }
