@@ -53,6 +53,7 @@ pub struct Daemon {
     pub draining: CancellationToken,
     /// Cancelled when all calls are answered: connections close.
     pub closing: CancellationToken,
+    pid: u32,
     started: Instant,
     connections: AtomicUsize,
     calls: AtomicUsize,
@@ -69,6 +70,7 @@ impl Daemon {
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),
+            pid: std::process::id(),
             started: Instant::now(),
             connections: AtomicUsize::new(0),
             calls: AtomicUsize::new(0),
@@ -116,7 +118,7 @@ impl Daemon {
         DaemonStatus {
             version: kaizen_proto::VERSION.into(),
             protocol: PROTOCOL,
-            pid: std::process::id(),
+            pid: self.pid,
             uptime_s: self.started.elapsed().as_secs(),
             endpoint: self.runtime.socket().display().to_string(),
             connections: self.connections(),

@@ -22,7 +22,7 @@ pub mod writer;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::core::SchemaState;
@@ -41,6 +41,8 @@ use writer::{Message, Writer};
 pub(crate) struct Shared {
     pub(crate) db_path: PathBuf,
     wal_path: PathBuf,
+    /// Size of the write-ahead log after the last batch.
+    wal_bytes: AtomicU64,
     /// Writes wait for a full check, because the last one may not be on disk.
     suspect: AtomicBool,
     /// Exists as long as the plane is suspect, so that a restart does not forget it.
@@ -76,8 +78,11 @@ impl Shared {
         }
     }
 
-    pub(crate) fn wal_bytes(&self) -> u64 {
-        std::fs::metadata(&self.wal_path).map_or(0, |metadata| metadata.len())
+    /// Measures the write-ahead log.
+    pub(crate) fn measure_wal(&self) -> u64 {
+        let bytes = std::fs::metadata(&self.wal_path).map_or(0, |metadata| metadata.len());
+        self.wal_bytes.store(bytes, Ordering::Relaxed);
+        bytes
     }
 }
 
@@ -109,6 +114,7 @@ impl Plane {
         let shared = Arc::new(Shared {
             db_path: db_path.to_path_buf(),
             wal_path: beside("-wal"),
+            wal_bytes: AtomicU64::new(0),
             suspect: AtomicBool::new(suspect_path.exists()),
             suspect_path,
             closed: AtomicBool::new(false),
@@ -219,9 +225,9 @@ impl Plane {
         self.shared.seq.subscribe()
     }
 
-    /// Size of the write-ahead log in bytes.
+    /// Size of the write-ahead log in bytes, after the last batch.
     pub fn wal_bytes(&self) -> u64 {
-        self.shared.wal_bytes()
+        self.shared.wal_bytes.load(Ordering::Relaxed)
     }
 
     /// Seconds since the last call.

@@ -496,7 +496,7 @@ impl Writer {
     /// Writes the log back into the database when it has at least so many bytes. Nobody else does: SQLite's own
     /// checkpoints are switched off, so that a change of the file by somebody else shows.
     fn checkpoint(&mut self, bytes: u64, mode: &str) {
-        if self.shared.wal_bytes() < bytes {
+        if self.shared.measure_wal() < bytes {
             return;
         }
         // A replaced file gets its log back all the same: the new one at its path must not find it. Into a file that
