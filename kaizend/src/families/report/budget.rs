@@ -16,7 +16,8 @@ const TASKS: &str = "kaizenctl R0 --only active_tasks --limit 50 --json";
 /// other policies' bodies, then records from the end of each list in turn, then normal and low policies themselves.
 /// Critical and high policies keep at least the beginning of title and summary.
 pub(super) fn fit(digest: &mut Digest, only: Option<&str>) {
-    if size(digest) <= MAX_BYTES {
+    let mut total = size(digest);
+    if total <= MAX_BYTES {
         return;
     }
     if only == Some("active_tasks") {
@@ -30,17 +31,22 @@ pub(super) fn fit(digest: &mut Digest, only: Option<&str>) {
         digest
             .omitted
             .insert("active_tasks".into(), Omission { left_out: None, shortened: Some(shortened), get });
-        if size(digest) <= MAX_BYTES {
+        total = size(digest);
+        if total <= MAX_BYTES {
             return;
         }
     }
     let whole = digest.policies.clone();
     for important in [false, true] {
         for at in (0..digest.policies.len()).rev() {
-            if is_important(&digest.policies[at]) == important
-                && shorten_body(&mut digest.policies[at], SHORT_BODY)
-                && fits(digest, &whole)
-            {
+            let policy = &mut digest.policies[at];
+            let before = bytes(policy);
+            if is_important(policy) != important || !shorten_body(policy, SHORT_BODY) {
+                continue;
+            }
+            total -= before - bytes(policy);
+            // Writing the whole digest to measure it is what costs, so that is left until it can fit.
+            if total <= MAX_BYTES && fits(digest, &whole) {
                 return;
             }
         }
@@ -164,8 +170,8 @@ fn drop_while_large(digest: &mut Digest, keep: usize) -> bool {
     true
 }
 
-fn bytes<T: Serialize>(list: &[T]) -> usize {
-    serde_json::to_string(list).map_or(0, |text| text.len())
+fn bytes<T: Serialize + ?Sized>(value: &T) -> usize {
+    serde_json::to_string(value).map_or(0, |text| text.len())
 }
 
 fn note(digest: &mut Digest, list: &str, get: &str) {
