@@ -1,23 +1,23 @@
-//! What the record families share: how records are added and revised with their revisions and ledger events, and how
-//! they are listed, found and shown.
+//! What the record families share: how records are added and revised with their revisions and ledger events, and, in
+//! its parts, how they are listed and how their ids are read.
+
+mod listing;
+mod reference;
 
 use kaizen_proto::canonical_json;
 use kaizen_proto::denial::{Code, Denial};
-use kaizen_proto::families::record::{
-    Inspected, ListRecords, NewRecord, QueryRecords, RecordBrief, RecordList, RecordMatches, Recorded,
-    ReviseRecord,
-};
+use kaizen_proto::families::record::{NewRecord, Recorded, ReviseRecord};
 use kaizen_proto::operation::Status;
 use kaizen_proto::{id, limits, spaced_json};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
-use crate::plane::search_index::{candidates, like_pattern};
-use crate::plane::{Cell, ReadTx, WriteTx, value};
+use crate::plane::{Cell, WriteTx};
 
-/// Records in a list when the caller does not say how many.
-pub const DEFAULT_LIMIT: i64 = 20;
+pub use listing::{
+    DEFAULT_LIMIT, Listing, Page, find, inspect, list, page, page_limit, parse_json, required_query,
+};
+pub use reference::{required_id, resolve, resolve_read, soft_read, soft_reference, soft_task};
 
 /// A kind of record that has revisions.
 #[derive(Clone, Copy, Debug)]
@@ -49,11 +49,6 @@ pub fn given(text: Option<String>) -> Option<String> {
 /// [`given`], or a default.
 pub fn given_or(text: Option<String>, default: &str) -> String {
     given(text).unwrap_or_else(|| default.to_owned())
-}
-
-/// The number of rows of a page: 0 and nothing mean the default, negative means all.
-pub fn page_limit(limit: Option<i64>, default: i64) -> i64 {
-    limit.filter(|limit| *limit != 0).unwrap_or(default)
 }
 
 /// The title, which must not be empty.
@@ -100,109 +95,6 @@ pub fn warn_unknown(tx: &mut WriteTx<'_>, field: &str, word: &str, known: &[&str
         Some((_, near)) => format!("unknown {field} \"{word}\"; did you mean \"{near}\"?"),
         None => format!("unknown {field} \"{word}\"; known are {}", known.join(", ")),
     });
-}
-
-/// A start of an id must have at least so many bytes to be taken for one where any text is accepted.
-const SHORTEST_START: usize = 8;
-
-/// The whole id when `given` is an id or an unambiguous start of one among the rows of [`id_sql`].
-fn soft_id(given: &str, found: &[value::Row]) -> Option<String> {
-    if found.iter().any(|row| row.text("id") == given) {
-        return Some(given.to_owned());
-    }
-    match found {
-        [only] if given.len() >= SHORTEST_START => Some(only.text("id").to_owned()),
-        _ => None,
-    }
-}
-
-/// A reference that may name anything: an unambiguous start of an id becomes the whole id, and a record that does not
-/// exist is kept as it was given, with a warning.
-pub fn soft_reference(
-    tx: &mut WriteTx<'_>,
-    field: &str,
-    table: &str,
-    given: Option<&str>,
-) -> Result<Option<String>, Denial> {
-    let Some(given) = given else { return Ok(None) };
-    let found = tx.query(&id_sql(table), &[Cell::Text(given), Cell::Text(&after_prefix(given))])?;
-    let whole = soft_id(given, &found);
-    if whole.is_none() {
-        tx.warn(format!(
-            "{field}: there is no record \"{given}\" in {table}; the reference is stored as it is"
-        ));
-    }
-    Ok(Some(whole.unwrap_or_else(|| given.to_owned())))
-}
-
-/// [`soft_reference`] to the task that a record is said to belong to.
-pub fn soft_task(tx: &mut WriteTx<'_>, task_id: Option<&str>) -> Result<Option<String>, Denial> {
-    soft_reference(tx, "task_id", "tasks", task_id)
-}
-
-/// The whole id for a reference that is only searched for.
-pub async fn soft_read(
-    tx: &mut ReadTx,
-    table: &str,
-    given: Option<String>,
-) -> Result<Option<String>, Denial> {
-    let Some(given) = given else { return Ok(None) };
-    let found = tx.query(&id_sql(table), &[Cell::Text(&given), Cell::Text(&after_prefix(&given))]).await?;
-    Ok(Some(soft_id(&given, &found).unwrap_or(given)))
-}
-
-/// The first text that sorts after everything that starts with `prefix`.
-fn after_prefix(prefix: &str) -> String {
-    format!("{prefix}\u{10ffff}")
-}
-
-fn id_sql(table: &str) -> String {
-    format!("SELECT id FROM {table} WHERE id >= $1 AND id < $2 ORDER BY id LIMIT 6")
-}
-
-/// The id that a caller gave.
-///
-/// # Errors
-/// `DENIED_ID_REQUIRED`.
-pub fn required_id(id: Option<&String>) -> Result<&str, Denial> {
-    match id {
-        Some(id) if !id.is_empty() => Ok(id),
-        _ => Err(Denial::new(Code::IdRequired)),
-    }
-}
-
-fn only_id(table: &str, given: &str, found: &[value::Row]) -> Result<String, Denial> {
-    let exact = found.iter().find(|row| row.text("id") == given);
-    match (exact, found) {
-        (Some(row), _) => Ok(row.text("id").to_owned()),
-        (None, []) => Err(Denial::record_not_found(given, table)),
-        (None, [only]) => Ok(only.text("id").to_owned()),
-        (None, several) => {
-            let candidates: Vec<&str> = several.iter().take(5).map(|row| row.text("id")).collect();
-            Err(Denial::new(Code::IdAmbiguous)
-                .with("id", given)
-                .with("table", table)
-                .with("candidates", json!(candidates)))
-        }
-    }
-}
-
-/// The whole id for an id or an unambiguous start of one, while writing.
-///
-/// # Errors
-/// `DENIED_RECORD_NOT_FOUND`, `DENIED_ID_AMBIGUOUS`.
-pub fn resolve(tx: &WriteTx<'_>, table: &str, given: &str) -> Result<String, Denial> {
-    let found = tx.query(&id_sql(table), &[Cell::Text(given), Cell::Text(&after_prefix(given))])?;
-    only_id(table, given, &found)
-}
-
-/// The whole id for an id or an unambiguous start of one, while reading.
-///
-/// # Errors
-/// `DENIED_RECORD_NOT_FOUND`, `DENIED_ID_AMBIGUOUS`.
-pub async fn resolve_read(tx: &mut ReadTx, table: &str, given: &str) -> Result<String, Denial> {
-    let found = tx.query(&id_sql(table), &[Cell::Text(given), Cell::Text(&after_prefix(given))]).await?;
-    only_id(table, given, &found)
 }
 
 /// A record that is ready to be written.
@@ -600,193 +492,4 @@ pub fn revise_with_ledger(
     };
     ledger(tx, operation, &reply.id, &reply, event)?;
     Ok(reply)
-}
-
-/// A query over one table, newest first: which columns, which rows, from where on.
-#[derive(Clone, Debug)]
-pub struct Listing<'a> {
-    /// The table.
-    pub table: &'static str,
-    /// The columns, as SQL.
-    pub columns: &'static str,
-    /// The columns that a text is searched in.
-    pub searched: &'static [&'static str],
-    /// The text to find.
-    pub query: Option<&'a str>,
-    /// Columns that must have exactly these values.
-    pub filters: Vec<(&'static str, &'a str)>,
-    /// At most this many rows; negative means all.
-    pub limit: i64,
-    /// The id after which to go on.
-    pub after: Option<&'a str>,
-}
-
-/// A page of rows and the id that the next page starts after.
-pub struct Page<T> {
-    /// The rows.
-    pub records: Vec<T>,
-    /// The id of the last row, when there are more.
-    pub next: Option<String>,
-}
-
-/// Runs a listing.
-///
-/// # Errors
-/// `DENIED_RECORD_NOT_FOUND` for an unknown `after`, or what the plane denies.
-pub async fn page<T: DeserializeOwned>(tx: &mut ReadTx, listing: &Listing<'_>) -> Result<Page<T>, Denial> {
-    let table = listing.table;
-    if let Some(query) = listing.query {
-        // LIKE and the index both fail on a NUL and on patterns beyond their own limits.
-        limits::check_bytes("query", query, limits::SUMMARY_BYTES)?;
-    }
-    let pattern = listing.query.map(like_pattern);
-    let indexed = listing.query.and_then(candidates);
-    let mut parameters: Vec<Cell<'_>> = Vec::new();
-    let mut conditions: Vec<String> = Vec::new();
-    if let Some(pattern) = &pattern {
-        parameters.push(Cell::Text(pattern));
-        let place = parameters.len();
-        let like: Vec<String> = listing
-            .searched
-            .iter()
-            .map(|column| format!("t.\"{column}\" LIKE ${place} ESCAPE '\\'"))
-            .collect();
-        conditions.push(format!("({})", like.join(" OR ")));
-    }
-    for (column, wanted) in &listing.filters {
-        parameters.push(Cell::Text(wanted));
-        conditions.push(format!("t.\"{column}\" = ${}", parameters.len()));
-    }
-    let after = match listing.after {
-        Some(after) => {
-            let after = resolve_read(tx, table, after).await?;
-            let sql = format!("SELECT id, created_at FROM {table} WHERE id = $1");
-            tx.query_row(&sql, &[Cell::Text(&after)]).await?
-        }
-        None => None,
-    };
-    if let Some(after) = &after {
-        parameters.extend([after.get("created_at"), after.get("id")]);
-        let place = parameters.len();
-        conditions.push(format!("(t.created_at, t.id) < (${}, ${place})", place - 1));
-    }
-    // A candidate from the index is checked with LIKE all the same. Index numbers grow with creation, so the newest
-    // come first without sorting, and a common word costs no more than a rare one.
-    let source = match &indexed {
-        Some(expression) if crate::plane::search_index::covers(table, listing.searched) => {
-            parameters.push(Cell::Text(expression));
-            conditions
-                .push(format!("search_text MATCH ${} AND s.record_table = '{table}'", parameters.len()));
-            format!(
-                "search_text f JOIN search_rows s ON s.number = f.rowid JOIN {table} t ON t.id = s.record_id"
-            )
-        }
-        _ => format!("{table} t"),
-    };
-    let order =
-        if source.starts_with("search_text") { "f.rowid DESC" } else { "t.created_at DESC, t.id DESC" };
-    // One more than wanted tells whether there is a next page.
-    parameters.push(Cell::Integer(if listing.limit < 0 { -1 } else { listing.limit.saturating_add(1) }));
-    let sql = format!(
-        "SELECT {} FROM {source} {} {} ORDER BY {order} LIMIT ${}",
-        listing.columns,
-        if conditions.is_empty() { "" } else { "WHERE" },
-        conditions.join(" AND "),
-        parameters.len()
-    );
-    let mut rows = tx.query(&sql, &parameters).await?;
-    let wanted = usize::try_from(listing.limit).unwrap_or(usize::MAX);
-    let more = rows.len() > wanted;
-    rows.truncate(wanted);
-    let next = if more { rows.last().map(|row| row.text("id").to_owned()) } else { None };
-    Ok(Page { records: value::decode_all(rows)?, next })
-}
-
-const BRIEF: &str = "t.id, t.status, t.scope, t.title, t.summary, t.created_at";
-const TEXTS: &[&str] = &["title", "summary", "body"];
-
-/// Lists the records of a kind, newest first.
-///
-/// # Errors
-/// What [`page`] denies.
-pub async fn list(tx: &mut ReadTx, kind: Kind, params: ListRecords) -> Result<RecordList, Denial> {
-    let after = given(params.after);
-    let listing = Listing {
-        table: kind.table,
-        columns: BRIEF,
-        searched: TEXTS,
-        query: None,
-        filters: Vec::new(),
-        limit: page_limit(params.limit, DEFAULT_LIMIT),
-        after: after.as_deref(),
-    };
-    let page: Page<RecordBrief> = page(tx, &listing).await?;
-    Ok(RecordList { status: Status::Ok, count: page.records.len(), records: page.records, next: page.next })
-}
-
-/// The text that a query must give.
-///
-/// # Errors
-/// `DENIED_QUERY_REQUIRED`, or what is wrong with the text.
-pub fn required_query(query: Option<&String>) -> Result<&str, Denial> {
-    match query {
-        Some(query) if !query.is_empty() => {
-            limits::check_bytes("query", query, limits::SUMMARY_BYTES)?;
-            Ok(query)
-        }
-        _ => Err(Denial::new(Code::QueryRequired)),
-    }
-}
-
-/// Finds the records of a kind that hold a text, newest first.
-///
-/// # Errors
-/// `DENIED_QUERY_REQUIRED`, or what [`page`] denies.
-pub async fn find(tx: &mut ReadTx, kind: Kind, params: QueryRecords) -> Result<RecordMatches, Denial> {
-    let query = required_query(params.query.as_ref())?;
-    let after = given(params.after.clone());
-    let listing = Listing {
-        table: kind.table,
-        columns: BRIEF,
-        searched: TEXTS,
-        query: Some(query),
-        filters: Vec::new(),
-        limit: page_limit(params.limit, DEFAULT_LIMIT),
-        after: after.as_deref(),
-    };
-    let page: Page<RecordBrief> = page(tx, &listing).await?;
-    Ok(RecordMatches {
-        status: Status::Ok,
-        count: page.records.len(),
-        records: page.records,
-        query: query.to_owned(),
-        next: page.next,
-    })
-}
-
-/// One record, whole.
-///
-/// # Errors
-/// `DENIED_ID_REQUIRED`, `DENIED_RECORD_NOT_FOUND`, `DENIED_ID_AMBIGUOUS`.
-pub async fn inspect<T: DeserializeOwned>(
-    tx: &mut ReadTx,
-    table: &'static str,
-    id: Option<&String>,
-) -> Result<Inspected<T>, Denial> {
-    let id = resolve_read(tx, table, required_id(id)?).await?;
-    let sql = format!("SELECT * FROM {table} WHERE id = $1");
-    let row =
-        tx.query_row(&sql, &[Cell::Text(&id)]).await?.ok_or_else(|| Denial::record_not_found(&id, table))?;
-    Ok(Inspected { status: Status::Ok, record: row.decode()? })
-}
-
-/// Parses a JSON text that a caller gave.
-///
-/// # Errors
-/// `DENIED_JSON_INVALID`, or what is wrong with its size.
-pub fn parse_json(field: &str, text: &str) -> Result<Value, Denial> {
-    limits::check_bytes(field, text, limits::PAYLOAD_BYTES)?;
-    serde_json::from_str(text).map_err(|error| {
-        Denial::new(Code::JsonInvalid).with("field", field).message(format!("{field} is not JSON: {error}"))
-    })
 }
