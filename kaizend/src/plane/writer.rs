@@ -177,6 +177,8 @@ impl Writer {
     }
 
     fn batch(&mut self, jobs: &mut Vec<Job>, queue: &mut mpsc::Receiver<Message>) {
+        // What waits shares one fate: when another program holds the database, all are told after one wait.
+        self.join(jobs, Some(queue), Instant::now());
         if let Err(denial) = self.ready() {
             return refuse(jobs, &denial);
         }
