@@ -51,16 +51,18 @@ pub(super) fn fit(digest: &mut Digest, only: Option<&str>) {
             }
         }
     }
-    if drop_while_large(digest, 2) {
+    // The note on the policies must be there before records are dropped.
+    if fits(digest, &whole) || drop_while_large(digest, 2) {
         return;
     }
+    total = size(digest);
     while let Some(at) = digest.policies.iter().rposition(|policy| !is_important(policy)) {
-        digest.policies.remove(at);
-        if fits(digest, &whole) {
+        total -= bytes(&digest.policies.remove(at));
+        if total <= MAX_BYTES && fits(digest, &whole) {
             return;
         }
     }
-    if drop_while_large(digest, 0) {
+    if fits(digest, &whole) || drop_while_large(digest, 0) {
         return;
     }
     for policy in &mut digest.policies {
@@ -135,36 +137,49 @@ fn json_bytes(character: char) -> usize {
 
 /// Drops the last record of whichever list is largest until the digest fits, keeping `keep` records of each.
 fn drop_while_large(digest: &mut Digest, keep: usize) -> bool {
-    while size(digest) > MAX_BYTES {
-        // The order breaks ties: tasks are easiest to ask for again, what blocks goes last.
-        let sizes = [
-            (bytes(&digest.recent_learned), digest.recent_learned.len(), 0),
-            (bytes(&digest.active_tasks), digest.active_tasks.len(), 1),
-            (bytes(&digest.active_gotchas), digest.active_gotchas.len(), 2),
-            (bytes(&digest.blocking_verifications), digest.blocking_verifications.len(), 3),
+    // At most this is left; the notes add to it.
+    let mut total = size(digest);
+    let mut lists = [
+        bytes(&digest.recent_learned),
+        bytes(&digest.active_tasks),
+        bytes(&digest.active_gotchas),
+        bytes(&digest.blocking_verifications),
+    ];
+    while total > MAX_BYTES {
+        let lengths = [
+            digest.recent_learned.len(),
+            digest.active_tasks.len(),
+            digest.active_gotchas.len(),
+            digest.blocking_verifications.len(),
         ];
-        let largest = sizes
-            .iter()
-            .filter(|(_, length, _)| *length > keep)
-            .max_by_key(|(bytes, _, list)| (*bytes, -list));
-        let Some((_, _, list)) = largest.copied() else { return false };
-        match list {
-            0 => {
-                digest.recent_learned.pop();
-                note(digest, "recent_learned", "kaizenctl L7 --json");
-            }
-            1 => {
-                digest.active_tasks.pop();
-                note(digest, "active_tasks", TASKS);
-            }
-            2 => {
-                digest.active_gotchas.pop();
-                note(digest, "active_gotchas", "kaizenctl G2 --json");
-            }
-            _ => {
-                digest.blocking_verifications.pop();
-                note(digest, "blocking_verifications", "kaizenctl Q9 --json");
-            }
+        // The order breaks ties: tasks are easiest to ask for again, what blocks goes last.
+        let largest =
+            (0..lists.len()).rev().filter(|list| lengths[*list] > keep).max_by_key(|list| lists[*list]);
+        let Some(list) = largest else { return false };
+        let (dropped, name, get) = match list {
+            0 => (
+                digest.recent_learned.pop().map(|record| bytes(&record)),
+                "recent_learned",
+                "kaizenctl L7 --json",
+            ),
+            1 => (digest.active_tasks.pop().map(|record| bytes(&record)), "active_tasks", TASKS),
+            2 => (
+                digest.active_gotchas.pop().map(|record| bytes(&record)),
+                "active_gotchas",
+                "kaizenctl G2 --json",
+            ),
+            _ => (
+                digest.blocking_verifications.pop().map(|record| bytes(&record)),
+                "blocking_verifications",
+                "kaizenctl Q9 --json",
+            ),
+        };
+        note(digest, name, get);
+        let dropped = dropped.unwrap_or(0);
+        lists[list] -= dropped;
+        total -= dropped;
+        if total <= MAX_BYTES {
+            total = size(digest);
         }
     }
     true
