@@ -1,11 +1,12 @@
 //! Copies of a database that are whole whatever happens while they are made.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use kaizen_proto::denial::{Code, Denial};
 use rusqlite::Connection;
 
+use crate::files;
 use crate::plane::fault;
 
 /// Copies the database behind `connection` into the new directory `directory` and returns the copy's path. The copy is
@@ -33,39 +34,11 @@ pub fn copy_database(connection: &Connection, directory: &Path) -> Result<PathBu
             return Err(Denial::new(Code::DatabaseDamaged).with("reason", verdict));
         }
         copy.close().map_err(|(_, error)| fail(error))?;
-        publish(&temporary, &target)
+        files::publish(&temporary, &target)
     })();
     if copied.is_err() {
         // The error that counts is the one that is returned.
         let _ = fs::remove_file(&temporary);
     }
     copied.map(|()| target)
-}
-
-/// Gives a finished file its final name, durably.
-///
-/// # Errors
-/// What the disk denies.
-pub fn publish(temporary: &Path, target: &Path) -> Result<(), Denial> {
-    let fail = |error: std::io::Error| fault::from_io("write a file", target, &error);
-    File::open(temporary).and_then(|file| file.sync_all()).map_err(fail)?;
-    fs::rename(temporary, target).map_err(fail)?;
-    match target.parent() {
-        Some(parent) if cfg!(unix) => File::open(parent).and_then(|parent| parent.sync_all()).map_err(fail),
-        _ => Ok(()),
-    }
-}
-
-/// Writes a text file durably under its final name, or not at all.
-///
-/// # Errors
-/// What the disk denies.
-pub fn write_file(target: &Path, text: &str) -> Result<(), Denial> {
-    let temporary = target.with_extension("partial");
-    let fail = |error: std::io::Error| fault::from_io("write a file", target, &error);
-    if let Some(parent) = target.parent() {
-        fs::create_dir_all(parent).map_err(fail)?;
-    }
-    fs::write(&temporary, text).map_err(fail)?;
-    publish(&temporary, target)
 }

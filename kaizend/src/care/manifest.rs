@@ -12,6 +12,7 @@ use kaizen_proto::operation::Status;
 use kaizen_proto::time::Timestamp;
 
 use super::backup;
+use crate::files;
 use crate::plane::{Plane, fault, migrate, open, schema, write_tx};
 
 /// A name that carries the time and cannot meet another one of the same second.
@@ -83,7 +84,7 @@ pub async fn back_up(plane: &Plane, root: &Path) -> Result<BackedUp, Denial> {
             chain_hash: head.as_ref().map_or_else(String::new, |head| head.text("chain_hash").to_owned()),
         };
         let path = directory.join("backup-manifest.json");
-        backup::write_file(&path, &pretty(&manifest)?)?;
+        files::write(&path, pretty(&manifest)?.as_bytes())?;
         Ok(BackedUp {
             status: Status::Ok,
             backup_dir: shown(&root, &directory),
@@ -126,7 +127,7 @@ pub async fn write(plane: &Plane, root: &Path) -> Result<ManifestWritten, Denial
             PlaneManifest { created_at: Timestamp::now().to_string(), schema: state, table_counts, files };
         let name = format!("kaizen-db-manifest-{}.json", stamped());
         let path = db_path.with_file_name("manifests").join(name);
-        backup::write_file(&path, &pretty(&manifest)?)?;
+        files::write(&path, pretty(&manifest)?.as_bytes())?;
         Ok(ManifestWritten { status: Status::Ok, manifest_path: shown(&root, &path), manifest })
     })
     .await

@@ -81,7 +81,7 @@ pub fn make_directories(db_path: &Path) -> Result<PathBuf, Denial> {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(fail(error)),
         _ => {}
     }
-    fs::write(directory.join(".gitignore"), "*\n").map_err(fail)?;
+    crate::files::write(&directory.join(".gitignore"), b"*\n")?;
     Ok(directory)
 }
 

@@ -1,0 +1,128 @@
+//! The one way in which the daemon writes files: under a temporary name, synced, renamed, and the directory synced, so
+//! that a reader finds the whole file or none, whatever happens meanwhile.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use kaizen_proto::denial::Denial;
+
+use crate::plane::fault;
+
+/// Who may read a file that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Its owner alone: records and what is made of them are private.
+    Owner,
+    /// Whoever the user's umask lets: files that belong to the project itself, such as those under version control.
+    Project,
+}
+
+/// Writes a private file durably, or not at all. Missing directories are made.
+///
+/// # Errors
+/// What the disk denies; the file that was there before stays as it was.
+pub fn write(target: &Path, contents: &[u8]) -> Result<(), Denial> {
+    write_for(Readers::Owner, target, contents)
+}
+
+/// [`write`] for the given readers.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_for(readers: Readers, target: &Path, contents: &[u8]) -> Result<(), Denial> {
+    let fail = |error: std::io::Error| fault::from_io("write a file", target, &error);
+    if let Some(parent) = target.parent() {
+        fs::create_dir_all(parent).map_err(fail)?;
+    }
+    let temporary = temporary_name(target);
+    let written = create(readers, &temporary)
+        .and_then(|mut file| file.write_all(contents))
+        .map_err(fail)
+        .and_then(|()| publish(&temporary, target));
+    if written.is_err() {
+        // The error that counts is the one that is returned.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// Gives a finished file its final name, durably.
+///
+/// # Errors
+/// What the disk denies.
+pub fn publish(temporary: &Path, target: &Path) -> Result<(), Denial> {
+    let fail = |error: std::io::Error| fault::from_io("write a file", target, &error);
+    File::open(temporary).and_then(|file| file.sync_all()).map_err(fail)?;
+    fs::rename(temporary, target).map_err(fail)?;
+    target.parent().map_or(Ok(()), |parent| sync_directory(parent).map_err(fail))
+}
+
+/// Makes what happened to the names in a directory durable.
+///
+/// # Errors
+/// What the disk denies.
+pub fn sync_directory(directory: &Path) -> std::io::Result<()> {
+    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
+}
+
+/// A name beside the target that nobody else uses.
+pub fn temporary_name(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(format!(".{}.partial", kaizen_proto::id::idempotency_key()));
+    PathBuf::from(name)
+}
+
+/// Creates a file that must not be there yet: a link that somebody has put in its place is not followed.
+///
+/// # Errors
+/// What the disk denies.
+pub fn create(readers: Readers, path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(if readers == Readers::Owner { 0o600 } else { 0o666 });
+    }
+    options.open(path)
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_whole_private_and_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("reports/report.md");
+        write(&target, b"one").unwrap();
+        write(&target, b"two").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"two");
+        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(target.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_in_its_place_is_replaced_and_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (victim, target) = (directory.path().join("victim"), directory.path().join("target"));
+        fs::write(&victim, "untouched").unwrap();
+        symlink(&victim, &target).unwrap();
+        write(&target, b"new").unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"untouched");
+        assert_eq!(fs::read(&target).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_failure_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("occupied");
+        fs::create_dir(&target).unwrap();
+        assert!(write(&target, b"text").is_err());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+}
