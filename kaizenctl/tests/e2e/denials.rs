@@ -131,6 +131,7 @@ const SIMPLE: &[Row] = &[
     row(Code::SchemaRequired, 2, |place| cli(place, &["G1", "--title", "T", "--summary", "S."])),
     row(Code::SchemaFieldType, 2, |place| cli(place, &["Q1", "--summary", "S.", "--evidence", "{}"])),
     row(Code::SchemaEnum, 2, |place| cli(place, &["Q1", "--summary", "S.", "--conclusion", "FINE"])),
+    row(Code::TimeInvalid, 2, |place| cli(place, &["G2", "--since", "soon"])),
     row(Code::RecordNotFound, 1, |place| cli(place, &["G4", "--id", "g_absent"])),
     row(Code::AlreadyPromoted, 2, |place| {
         let gotcha = place.id(&["G1", "--title", "T", "--summary", "S.", "--body", "B"]);
