@@ -25,6 +25,7 @@ mod policy;
 mod project;
 mod quality;
 mod record;
+mod redaction;
 mod replaced;
 mod report;
 mod rows;
