@@ -27,6 +27,7 @@ mod project;
 mod quality;
 mod reading;
 mod record;
+mod redaction;
 mod replaced;
 mod report;
 mod rows;
