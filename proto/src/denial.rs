@@ -100,10 +100,19 @@ codes! {
     FileNotUtf8 "DENIED_FILE_NOT_UTF8" Invalid 2 "Save the file as UTF-8.";
     FileUnreadable "DENIED_FILE_UNREADABLE" Invalid 1 "Make the file readable for this user.";
     FileTooLarge "DENIED_FILE_TOO_LARGE" Invalid 2 "Pass a smaller file.";
+    SchemaUnknownType "DENIED_SCHEMA_UNKNOWN_TYPE" Invalid 2 "Use one of the known types; `kaizenctl Q8 --json` lists them.";
+    SchemaType "DENIED_SCHEMA_TYPE" Invalid 2 "Pass a JSON object.";
+    SchemaUnknownFields "DENIED_SCHEMA_UNKNOWN_FIELDS" Invalid 2 "Remove the fields that the record type does not have.";
+    SchemaRange "DENIED_SCHEMA_RANGE" Invalid 2 "Give the field a value within its range.";
     SchemaRequired "DENIED_SCHEMA_REQUIRED" Invalid 2 "Give the missing fields.";
     SchemaFieldType "DENIED_SCHEMA_FIELD_TYPE" Invalid 2 "Give the field a value of the expected type.";
     SchemaEnum "DENIED_SCHEMA_ENUM" Invalid 2 "Use one of the allowed values.";
     TimeInvalid "DENIED_TIME_INVALID" Invalid 2 "Give a time like 2026-11-23T07:10:05Z, a day like 2026-11-23, or a span back from now like 24h or 7d.";
+    RequiredFields "DENIED_REQUIRED_FIELDS" Invalid 2 "Give all the fields that are named.";
+    ContractRequired "DENIED_CONTRACT_REQUIRED" Invalid 2 "Name the contract that is to be improved."
+        example "kaizenctl {op} --contract review-loop --json";
+    ContractTextRequired "DENIED_CONTRACT_TEXT_REQUIRED" Invalid 2 "Give the text: --body, --body-file or --path.";
+    ScoreValue "DENIED_SCORE_VALUE" Invalid 2 "Give a value that fits data_type; a numeric score is a finite number.";
     RecordNotFound "DENIED_RECORD_NOT_FOUND" NotFound 1 "Check the id; list or query the records to find it.";
     AlreadyPromoted "DENIED_ALREADY_PROMOTED" Conflict 2 "Use the record that exists, or revise it.";
     KeyReused "DENIED_KEY_REUSED" Conflict 2 "Use a new idempotency key for a new call.";

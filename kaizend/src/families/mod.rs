@@ -3,11 +3,13 @@
 pub mod artifact;
 pub mod core;
 pub mod gotcha;
+pub mod lab;
 pub mod learning;
 pub mod policy;
 pub mod quality;
 pub mod record;
 pub mod report;
+pub mod trace;
 pub mod work;
 
 use crate::registry::Registry;
@@ -22,4 +24,6 @@ pub fn register(registry: &mut Registry) {
     report::register(registry);
     artifact::register(registry);
     policy::register(registry);
+    trace::register(registry);
+    lab::register(registry);
 }

@@ -4,11 +4,13 @@
 pub mod artifact;
 pub mod core;
 pub mod gotcha;
+pub mod lab;
 pub mod learning;
 pub mod policy;
 pub mod quality;
 pub mod record;
 pub mod report;
+pub mod trace;
 pub mod work;
 
 use crate::operation::Card;
@@ -55,7 +57,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         letter: 'Q',
         name: "quality",
-        purpose: "proofs and verifications with their evidence",
+        purpose: "proofs, verifications, evals, anti-patterns, and checks of texts and payloads",
         cards: quality::CARDS,
     },
     Family {
@@ -75,6 +77,18 @@ pub const FAMILIES: &[Family] = &[
         name: "policy",
         purpose: "the user's private rules for agents",
         cards: policy::CARDS,
+    },
+    Family {
+        letter: 'T',
+        name: "trace",
+        purpose: "what agents and models did, and how it was scored",
+        cards: trace::CARDS,
+    },
+    Family {
+        letter: 'O',
+        name: "lab",
+        purpose: "proposals to improve a contract, measured against eval cases",
+        cards: lab::CARDS,
     },
 ];
 
