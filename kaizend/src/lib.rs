@@ -11,4 +11,5 @@ pub mod lifecycle;
 pub mod plane;
 pub mod projects;
 pub mod registry;
+pub mod report;
 pub mod transport;
