@@ -101,6 +101,12 @@ codes! {
     SchemaRequired "DENIED_SCHEMA_REQUIRED" Invalid 2 "Give the missing fields.";
     SchemaFieldType "DENIED_SCHEMA_FIELD_TYPE" Invalid 2 "Give the field a value of the expected type.";
     SchemaEnum "DENIED_SCHEMA_ENUM" Invalid 2 "Use one of the allowed values.";
+    FilterUnsupported "DENIED_FILTER_UNSUPPORTED" Invalid 2 "Leave the flag out, or use the report that has it.";
+    RequiredFields "DENIED_REQUIRED_FIELDS" Invalid 2 "Give the missing field.";
+    ReviewIdRequired "DENIED_REVIEW_ID_REQUIRED" Invalid 2 "Name the review."
+        example "kaizenctl {op} --review-id REVIEW_ID --summary \"One or two sentences.\" --json";
+    ContractRequired "DENIED_CONTRACT_REQUIRED" Invalid 2 "Name the contract."
+        example "kaizenctl {op} --contract \"review loop\" --json";
     RecordNotFound "DENIED_RECORD_NOT_FOUND" NotFound 1 "Check the id; list or query the records to find it.";
     AlreadyPromoted "DENIED_ALREADY_PROMOTED" Conflict 2 "Use the record that exists, or revise it.";
     KeyReused "DENIED_KEY_REUSED" Conflict 2 "Use a new idempotency key for a new call.";
