@@ -107,6 +107,7 @@ codes! {
         example "kaizenctl {op} --review-id REVIEW_ID --summary \"One or two sentences.\" --json";
     ContractRequired "DENIED_CONTRACT_REQUIRED" Invalid 2 "Name the contract."
         example "kaizenctl {op} --contract \"review loop\" --json";
+    TimeInvalid "DENIED_TIME_INVALID" Invalid 2 "Give a time like 2026-11-23T07:10:05Z, a day like 2026-11-23, or a span back from now like 24h or 7d.";
     RecordNotFound "DENIED_RECORD_NOT_FOUND" NotFound 1 "Check the id; list or query the records to find it.";
     AlreadyPromoted "DENIED_ALREADY_PROMOTED" Conflict 2 "Use the record that exists, or revise it.";
     KeyReused "DENIED_KEY_REUSED" Conflict 2 "Use a new idempotency key for a new call.";

@@ -9,7 +9,6 @@ mod file;
 mod findings;
 mod journal;
 mod references;
-mod snapshot;
 #[cfg(test)]
 mod tests;
 

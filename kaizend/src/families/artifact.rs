@@ -16,7 +16,7 @@ use kaizen_proto::{id, limits};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::record::{self, Listing};
+use super::record::{self, Listing, Window};
 use crate::plane::{Cell, ReadTx, WriteTx, fault};
 use crate::registry::{Context, PlainOperation, ReadOperation, Registry, WriteOperation};
 
@@ -259,14 +259,17 @@ impl ReadOperation for ArtifactInspect {
 impl ReadOperation for ArtifactList {
     async fn run(_context: &Context, tx: &mut ReadTx, params: ArtifactsWanted) -> Result<Artifacts, Denial> {
         let (query, after) = (record::given(params.query), record::given(params.after));
+        let kind = record::given(params.kind);
+        let task_id = record::soft_read(tx, "tasks", record::given(params.task_id)).await?;
         let listing = Listing {
             table: "artifacts",
             columns: "t.id, t.kind, t.path, t.sha256, t.bytes, t.summary, t.created_at",
             searched: &["path", "summary", "body"],
             query: query.as_deref(),
-            filters: Vec::new(),
+            filters: record::filters(&[("kind", &kind), ("task_id", &task_id)]),
             limit: record::page_limit(params.limit, record::DEFAULT_LIMIT),
             after: after.as_deref(),
+            window: Window::read(params.since, params.until)?,
         };
         let page = record::page::<ArtifactBrief>(tx, &listing).await?;
         Ok(Artifacts {

@@ -10,7 +10,7 @@ use kaizen_proto::operation::Status;
 use kaizen_proto::{canonical_json, id, limits, spaced_json};
 use serde_json::{Value, json};
 
-use super::record::{self, Listing};
+use super::record::{self, Listing, Window};
 use crate::plane::{Cell, ReadTx, WriteTx};
 use crate::registry::{Context, ReadOperation, Registry, WriteOperation};
 
@@ -202,16 +202,20 @@ impl ReadOperation for VerificationQuery {
         let task_id = record::soft_read(tx, "tasks", record::given(params.task_id)).await?;
         let conclusion = record::given(params.conclusion);
         let severity = record::given(params.severity);
-        let filters = [("task_id", &task_id), ("conclusion", &conclusion), ("severity", &severity)];
         let listing = Listing {
             table: "verification_events",
             columns: "t.id, t.created_at, t.task_id, t.proof_id, t.conclusion, t.severity, t.scope_label, \
                       t.actionability, t.summary",
             searched: &["summary", "body"],
             query: query.as_deref(),
-            filters: filters.iter().filter_map(|(column, text)| Some((*column, text.as_deref()?))).collect(),
+            filters: record::filters(&[
+                ("task_id", &task_id),
+                ("conclusion", &conclusion),
+                ("severity", &severity),
+            ]),
             limit: record::page_limit(params.limit, record::DEFAULT_LIMIT),
             after: after.as_deref(),
+            window: Window::read(params.since, params.until)?,
         };
         let page = record::page::<VerificationBrief>(tx, &listing).await?;
         Ok(Verifications {

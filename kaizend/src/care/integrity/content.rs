@@ -8,13 +8,13 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use super::findings::{Check, Findings, Place};
-use super::snapshot::each;
 use crate::families::gotcha::GOTCHA;
 use crate::families::learning::{LEARNED, LEARNING};
 use crate::families::record::{self, Kind};
 use crate::families::work::{self, PLAN, TASK};
 use crate::families::{policy, quality};
 use crate::plane::value::Row;
+use crate::plane::write_tx::each;
 
 /// The content hash that a row should have.
 type Hash = fn(&Row) -> String;
@@ -28,19 +28,11 @@ struct Chain {
     more: &'static str,
     /// None when something that the hash covers is not stored any more.
     created: fn(&Row) -> Option<String>,
-    /// None for a kind that no operation revises.
-    revised: Option<Hash>,
+    revised: Hash,
 }
 
 const fn chain(kind: Kind, more: &'static str, created: fn(&Row) -> Option<String>) -> Chain {
-    Chain {
-        table: kind.table,
-        revisions: kind.revisions,
-        parent: kind.parent,
-        more,
-        created,
-        revised: Some(revised),
-    }
+    Chain { table: kind.table, revisions: kind.revisions, parent: kind.parent, more, created, revised }
 }
 
 /// The task that a task was said to belong to stands only in the ledger event of its creation.
@@ -60,22 +52,9 @@ const CHAINS: [Chain; 6] = [
         table: "private_policy",
         revisions: "private_policy_revision",
         parent: "policy_id",
-        more: ", v.\"trigger\" AS v_trigger, v.priority AS v_priority",
-        created: |row| {
-            Some(policy::created_hash(&policy::Created {
-                id: row.text("id"),
-                scope: row.text("scope"),
-                trigger: row.text("v_trigger"),
-                priority: row.text("v_priority"),
-                status: row.text("v_status"),
-                title: row.text("title"),
-                summary: row.text("v_summary"),
-                body: row.text("v_body"),
-                source_command: row.text("source_command"),
-                writer_role: row.text("writer_role"),
-            }))
-        },
-        revised: None,
+        more: ", v.\"trigger\" AS v_trigger, v.priority AS v_priority, v.source_command AS v_source_command",
+        created: |row| Some(policy_hash(row)),
+        revised: policy_hash,
     },
 ];
 
@@ -98,6 +77,21 @@ fn created(row: &Row, source_column: Option<&'static str>) -> Option<String> {
         writer_role: row.text("writer_role"),
         source,
     }))
+}
+
+fn policy_hash(row: &Row) -> String {
+    policy::content_hash(&policy::Content {
+        id: row.text("id"),
+        scope: row.text("scope"),
+        trigger: row.text("v_trigger"),
+        priority: row.text("v_priority"),
+        status: row.text("v_status"),
+        title: row.text("title"),
+        summary: row.text("v_summary"),
+        body: row.text("v_body"),
+        source_command: row.text("v_source_command"),
+        writer_role: row.text("writer_role"),
+    })
 }
 
 fn revised(row: &Row) -> String {
@@ -157,7 +151,7 @@ fn revision(chain: &Chain, before: Option<&Row>, row: &Row, findings: &mut Findi
             "previous_hash is not the content hash of the revision before",
         );
     }
-    let hash = if number == 1 { (chain.created)(row) } else { chain.revised.map(|revised| revised(row)) };
+    let hash = if number == 1 { (chain.created)(row) } else { Some((chain.revised)(row)) };
     if let Some(hash) = hash {
         compare(row.text("v_content_hash"), &hash, place, findings);
     }

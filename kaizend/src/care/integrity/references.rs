@@ -1,9 +1,8 @@
 //! The references between records, each with its broken ones.
 
+use crate::plane::write_tx::each;
 use kaizen_proto::families::core::{Orphan, OrphanedRelationship};
 use rusqlite::Connection;
-
-use super::snapshot::each;
 
 /// Broken references of one kind that are shown.
 const SAMPLE: usize = 5;

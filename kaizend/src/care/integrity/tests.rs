@@ -252,10 +252,20 @@ async fn only_derived_data_is_rebuilt() {
         ("DELETE FROM counters", "counters"),
         ("INSERT INTO counters VALUES ('made_up', 0, 1)", "counters"),
         ("DELETE FROM search_rows WHERE record_table = 'gotcha'", "gotcha"),
-        ("INSERT INTO search_rows (record_table, record_id) VALUES ('gotcha', 'g_x')", "search_rows"),
-        ("INSERT INTO search_rows (record_table, record_id) VALUES ('reports', 'r_x')", "search_rows"),
+        (
+            "INSERT INTO search_rows (record_table, record_id, created_at, is_test) VALUES ('gotcha', 'g_x', '', 0)",
+            "search_rows",
+        ),
+        (
+            "INSERT INTO search_rows (record_table, record_id, created_at, is_test) VALUES ('journal', 'r_x', '', 0)",
+            "search_rows",
+        ),
         ("DELETE FROM search_text WHERE rowid = 1", "search_rows"),
+        ("DELETE FROM search_words WHERE rowid = 1", "search_rows"),
+        ("UPDATE search_rows SET status = 'other' WHERE record_table = 'gotcha'", "gotcha"),
+        ("UPDATE search_rows SET task_id = 'other' WHERE record_table = 'gotcha'", "gotcha"),
         ("DELETE FROM search_text_data WHERE id > 100", "search_text"),
+        ("DELETE FROM search_words_data WHERE id > 100", "search_words"),
     ] {
         let (mut lab, _) = filled().await;
         lab.close().await;
