@@ -96,22 +96,14 @@ pub fn heading(raw: &str) -> String {
     }
 }
 
-/// A text as a code span: an id, a path, a command.
+/// A text as a code span: an id, a path, a command. What could end the span or its cell early, or what careless viewers
+/// would take for a tag in it, is written as a text instead; no id of ours holds such a character.
 pub fn code(raw: &str, place: Place) -> String {
     let line = one_line(raw);
-    let line = match place {
-        Place::Cell => line.replace('|', "\\|"),
-        Place::Line => line,
-    };
-    if line.is_empty() {
-        return "` `".into();
+    if line.is_empty() || line.contains(['`', '<', '|', '\\']) {
+        return text(raw, place);
     }
-    let longest = line.split(|character| character != '`').map(str::len).max().unwrap_or(0);
-    if longest == 0 {
-        return format!("`{line}`");
-    }
-    let fence = "`".repeat(longest + 1);
-    format!("{fence} {line} {fence}")
+    format!("`{line}`")
 }
 
 /// The name of the place in a document that an id has. Ids of a usual shape are their own.
@@ -221,11 +213,12 @@ mod tests {
     }
 
     #[test]
-    fn code_spans_hold_backticks() {
+    fn a_code_span_holds_what_cannot_end_it() {
         assert_eq!(code("t_1", Place::Line), "`t_1`");
-        assert_eq!(code("a`b``c", Place::Line), "``` a`b``c ```");
-        assert_eq!(code("a|b", Place::Cell), "`a\\|b`");
-        assert_eq!(code(" \n", Place::Line), "` `");
+        assert_eq!(code("a`b", Place::Line), "a\\`b");
+        assert_eq!(code("a<b", Place::Line), "a&lt;b");
+        assert_eq!(code("a|b", Place::Cell), "a\\|b");
+        assert_eq!(code(" \n", Place::Line), "");
     }
 
     #[test]
@@ -259,15 +252,6 @@ mod tests {
                     _ => {}
                 }
             }
-        }
-
-        #[test]
-        fn a_code_span_ends_where_it_should(raw in "[a` |]{0,40}") {
-            let shown = code(&raw, Place::Line);
-            let fence = shown.bytes().take_while(|byte| *byte == b'`').count();
-            let inside = &shown[fence..shown.len() - fence];
-            prop_assert!(shown.ends_with(&"`".repeat(fence)));
-            prop_assert!(inside.split(|character| character != '`').all(|run| run.len() < fence));
         }
 
         #[test]

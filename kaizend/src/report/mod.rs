@@ -59,7 +59,7 @@ pub struct Document {
     /// The heading.
     pub title: String,
     /// Lines below the heading: a name and a value.
-    #[serde(serialize_with = "as_map")]
+    #[serde(serialize_with = "as_values")]
     pub head: Vec<(&'static str, String)>,
     /// The table that gives the picture at a glance.
     #[serde(serialize_with = "as_map")]
@@ -147,7 +147,9 @@ impl Default for Tags {
 impl Serialize for Tags {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Tags::Named(tags) => as_map(tags, serializer),
+            Tags::Named(tags) => serializer.collect_map(
+                tags.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, value)),
+            ),
             Tags::Joined(values) => values.serialize(serializer),
         }
     }
@@ -257,6 +259,14 @@ fn as_map<S: Serializer, V: Serialize>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_map(pairs.iter().map(|(name, value)| (name, value)))
+}
+
+/// Pairs as an object, numbers as numbers.
+fn as_values<S: Serializer>(pairs: &[(&'static str, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    let value = |text: &str| {
+        serde_json::from_str::<serde_json::Number>(text).map_or_else(|_| json!(text), |number| json!(number))
+    };
+    serializer.collect_map(pairs.iter().map(|(name, text)| (name, value(text))))
 }
 
 impl Section {

@@ -29,9 +29,9 @@ crate::params! {
         /// At most this many records, newest first; 50 by default, 10,000 in any case. Counts and charts are of all.
         #[cfg_attr(feature = "cli", arg(allow_negative_numbers = true))]
         limit: Option<i64>,
-        /// Only what was made at this time or later: a date or an RFC 3339 time.
+        /// Only what was made at or after this time: RFC 3339, a day, or a span back from now such as 24h or 7d.
         since: Option<String>,
-        /// Only what was made before this time; a date counts whole. For R8 to R10 the end of the period.
+        /// Only what was made before this time; a day counts whole. For R8 to R10 the end of the period.
         until: Option<String>,
         /// R1, R2 and R4: only what belongs to this task.
         task_id: Option<String>,
