@@ -3,11 +3,13 @@
 pub mod artifact;
 pub mod core;
 pub mod gotcha;
+pub mod irl;
 pub mod learning;
 pub mod policy;
 pub mod quality;
 pub mod record;
 pub mod report;
+pub mod source;
 pub mod work;
 
 use crate::registry::Registry;
@@ -20,6 +22,8 @@ pub fn register(registry: &mut Registry) {
     learning::register(registry);
     quality::register(registry);
     report::register(registry);
+    source::register(registry);
+    irl::register(registry);
     artifact::register(registry);
     policy::register(registry);
 }

@@ -11,7 +11,6 @@ use kaizen_proto::id;
 use kaizen_proto::time::Timestamp;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::escape::slug;
 use crate::care::manifest::blocking;
 use crate::files;
 use crate::plane::{Cell, Plane, ReadTx, WriteTx, fault};
@@ -76,11 +75,6 @@ pub async fn fixed_name(
     let path = format!("%/{}", plain.replace('_', "\\_"));
     let taken = tx.query_row(sql, &[Cell::Text(&path), Cell::Text(owner)]).await?;
     Ok(if taken.is_some() { hashed() } else { plain })
-}
-
-/// The slug of a text that is its own file name part, see [`fixed_name`].
-pub fn own_slug(text: &str, empty: &str) -> (String, bool) {
-    slug(text, empty)
 }
 
 /// A file that is written and whose row is about to be.

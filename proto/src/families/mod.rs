@@ -4,11 +4,13 @@
 pub mod artifact;
 pub mod core;
 pub mod gotcha;
+pub mod irl;
 pub mod learning;
 pub mod policy;
 pub mod quality;
 pub mod record;
 pub mod report;
+pub mod source;
 pub mod work;
 
 use crate::operation::Card;
@@ -61,9 +63,16 @@ pub const FAMILIES: &[Family] = &[
     Family {
         letter: 'R',
         name: "report",
-        purpose: "what a session needs to know to start",
+        purpose: "what a session needs to know to start, and documents for people",
         cards: report::CARDS,
     },
+    Family {
+        letter: 'S',
+        name: "source",
+        purpose: "what the project relies on from outside",
+        cards: source::CARDS,
+    },
+    Family { letter: 'I', name: "irl", purpose: "decisions reviewed against reality", cards: irl::CARDS },
     Family {
         letter: 'A',
         name: "artifact",
