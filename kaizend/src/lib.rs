@@ -12,4 +12,5 @@ pub mod plane;
 pub mod projects;
 pub mod redaction;
 pub mod registry;
+pub mod report;
 pub mod transport;

@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use crate::daemon::{Binding, Daemon};
 use crate::plane::{Plane, ReadTx, RequestKey, WriteTx, fault, writer};
 use crate::redaction::gate;
+use crate::report::file::Written;
 
 /// How long a read may take before the caller is told to come back.
 const READ_DEADLINE: Duration = Duration::from_mins(1);
@@ -81,6 +82,11 @@ pub trait WriteOperation: Operation {
         params: Self::Params,
     ) -> impl Future<Output = Result<Self::Prepared, Denial>> + Send;
 
+    /// The file that `prepare` wrote, when it wrote one that must not stay without its row.
+    fn file(_prepared: &Self::Prepared) -> Option<Arc<Written>> {
+        None
+    }
+
     /// Writes. It cannot wait, and it may be run again, so it checks again what `prepare` assumed.
     ///
     /// # Errors
@@ -134,11 +140,16 @@ impl Registry {
             let caller = context.binding.caller(redact, &mut warnings)?;
             let prepared = O::prepare(&context, params).await?;
             let plane = context.plane().await?;
+            let file = O::file(&prepared);
             let apply = Box::new(move |tx: &mut WriteTx<'_>| {
                 warnings.iter().for_each(|warning| tx.warn(warning.as_str()));
                 to_text(&O::apply(tx, &prepared)?)
             });
-            plane.write(O::CODE, caller, key, apply).await
+            let outcome = plane.write(O::CODE, caller, key, apply).await;
+            if let Some(file) = file {
+                file.settle(&outcome);
+            }
+            outcome
         })
     }
 

@@ -107,6 +107,9 @@ codes! {
     SchemaRequired "DENIED_SCHEMA_REQUIRED" Invalid 2 "Give the missing fields.";
     SchemaFieldType "DENIED_SCHEMA_FIELD_TYPE" Invalid 2 "Give the field a value of the expected type.";
     SchemaEnum "DENIED_SCHEMA_ENUM" Invalid 2 "Use one of the allowed values.";
+    FilterUnsupported "DENIED_FILTER_UNSUPPORTED" Invalid 2 "Leave the flag out, or use the report that has it.";
+    ReviewIdRequired "DENIED_REVIEW_ID_REQUIRED" Invalid 2 "Name the review."
+        example "kaizenctl {op} --review-id REVIEW_ID --summary \"One or two sentences.\" --json";
     TimeInvalid "DENIED_TIME_INVALID" Invalid 2 "Give a time like 2026-11-23T07:10:05Z, a day like 2026-11-23, or a span back from now like 24h or 7d.";
     RequiredFields "DENIED_REQUIRED_FIELDS" Invalid 2 "Give all the fields that are named.";
     ContractRequired "DENIED_CONTRACT_REQUIRED" Invalid 2 "Name the contract that is to be improved."

@@ -48,7 +48,7 @@ fn contents(mut file: &File, path: &Path) -> Result<Vec<u8>, Denial> {
 }
 
 /// Runs work that blocks off the threads that serve calls.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Denial> + Send + 'static,
 ) -> Result<T, Denial> {
     #[expect(

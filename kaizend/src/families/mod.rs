@@ -3,12 +3,14 @@
 pub mod artifact;
 pub mod core;
 pub mod gotcha;
+pub mod irl;
 pub mod lab;
 pub mod learning;
 pub mod policy;
 pub mod quality;
 pub mod record;
 pub mod report;
+pub mod source;
 pub mod trace;
 pub mod work;
 
@@ -22,6 +24,8 @@ pub fn register(registry: &mut Registry) {
     learning::register(registry);
     quality::register(registry);
     report::register(registry);
+    source::register(registry);
+    irl::register(registry);
     artifact::register(registry);
     policy::register(registry);
     trace::register(registry);

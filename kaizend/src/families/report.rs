@@ -1,6 +1,10 @@
-//! Reports (R): the digest that a session starts from.
+//! Reports (R): the digest that a session starts from, and documents for people.
 
 mod budget;
+mod period;
+mod sections;
+pub(super) mod selection;
+mod written;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +32,7 @@ const RECENT_DAYS: i64 = 7;
 /// Registers the handlers.
 pub fn register(registry: &mut Registry) {
     registry.read::<SessionDigest>();
+    written::register(registry);
 }
 
 impl ReadOperation for SessionDigest {

@@ -4,12 +4,14 @@
 pub mod artifact;
 pub mod core;
 pub mod gotcha;
+pub mod irl;
 pub mod lab;
 pub mod learning;
 pub mod policy;
 pub mod quality;
 pub mod record;
 pub mod report;
+pub mod source;
 pub mod trace;
 pub mod work;
 
@@ -63,9 +65,16 @@ pub const FAMILIES: &[Family] = &[
     Family {
         letter: 'R',
         name: "report",
-        purpose: "what a session needs to know to start",
+        purpose: "what a session needs to know to start, and documents for people",
         cards: report::CARDS,
     },
+    Family {
+        letter: 'S',
+        name: "source",
+        purpose: "what the project relies on from outside",
+        cards: source::CARDS,
+    },
+    Family { letter: 'I', name: "irl", purpose: "decisions reviewed against reality", cards: irl::CARDS },
     Family {
         letter: 'A',
         name: "artifact",
