@@ -70,7 +70,7 @@ fn case(line: &str, test: bool) -> Result<Case, Denial> {
     let line: EvalCaseLine = record_schema::read(record::parse_json("line", line)?)?;
     let expected_json = match line.expected {
         None | Some(Value::Null) => None,
-        Some(Value::String(text)) => record::given(Some(text)),
+        Some(Value::String(expected)) => record::given(Some(expected)),
         Some(other) => Some(other.to_string()),
     };
     let case = Case {
