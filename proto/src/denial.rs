@@ -81,6 +81,8 @@ codes! {
     FieldSplitRequired "DENIED_FIELD_SPLIT_REQUIRED" Invalid 2 "Split the text into several entries.";
     TextTooLong "DENIED_TEXT_TOO_LONG" Invalid 2 "Shorten the field to its byte limit, or keep the text in a file and record it with A1.";
     TextInvalid "DENIED_TEXT_INVALID" Invalid 2 "Remove the character that cannot be stored from the field.";
+    Secret "DENIED_SECRET" Invalid 2 "Take the secret out, or repeat the call with --redact, which stores [REDACTED:class] in its place; a secret that somebody may have seen should be changed.";
+    TraceRedaction "DENIED_TRACE_REDACTION" Invalid 2 "Take the secrets and personal details out of the fields that are named, or repeat the call with --redact.";
     IdRequired "DENIED_ID_REQUIRED" Invalid 2 "Name the record."
         example "kaizenctl {op} --id RECORD_ID --json";
     IdAmbiguous "DENIED_ID_AMBIGUOUS" Invalid 2 "Give more of the id; the candidates are listed.";

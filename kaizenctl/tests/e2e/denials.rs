@@ -104,6 +104,7 @@ const SIMPLE: &[Row] = &[
     row(Code::FieldSplitRequired, 2, |place| g1(place, "--body", &words(1301))),
     row(Code::TextTooLong, 2, |place| g1(place, "--title", &"x".repeat(513))),
     row(Code::TextInvalid, 2, |place| params(place, "W1", r#"{"title":"a\u0000b","summary":"S."}"#)),
+    row(Code::Secret, 2, |place| g1(place, "--body", concat!("AKIA", "IOSFODNN7EXAMPLE"))),
     row(Code::IdRequired, 2, |place| cli(place, &["G4"])),
     row(Code::IdAmbiguous, 2, |place| {
         for _ in 0..2 {
@@ -131,6 +132,7 @@ const SIMPLE: &[Row] = &[
     row(Code::SchemaRequired, 2, |place| cli(place, &["G1", "--title", "T", "--summary", "S."])),
     row(Code::SchemaFieldType, 2, |place| cli(place, &["Q1", "--summary", "S.", "--evidence", "{}"])),
     row(Code::SchemaEnum, 2, |place| cli(place, &["Q1", "--summary", "S.", "--conclusion", "FINE"])),
+    row(Code::TimeInvalid, 2, |place| cli(place, &["G2", "--since", "soon"])),
     row(Code::SchemaUnknownType, 2, |place| cli(place, &["Q8", "--kind", "x", "--payload-json", "{}"])),
     row(Code::SchemaType, 2, |place| cli(place, &["Q8", "--kind", "gotcha", "--payload-json", "[]"])),
     row(Code::SchemaUnknownFields, 2, |place| {
@@ -243,6 +245,8 @@ const ELSEWHERE: &[(Code, &str)] = &[
     (Code::StorageReadOnly, "a_data_directory_that_is_read_only_is_reported"),
     (Code::Busy, "a_full_queue_is_busy_and_loses_nothing"),
     (Code::Draining, "a_draining_daemon_finishes_what_it_has_and_takes_nothing_new"),
+    // The operations that have this gate come with their families.
+    (Code::TraceRedaction, "the_gate_of_traces_names_fields_classes_and_places"),
     (Code::Peer, "another_user_is_refused_by_the_daemon_and_refuses_it"),
     (Code::Unexpected, "one_bad_job_never_hurts_its_batch_mates"),
 ];

@@ -137,6 +137,55 @@ fn an_event_is_checked_by_its_record_type() {
 }
 
 #[test]
+fn secrets_and_personal_details_are_refused_in_every_text() {
+    let place = Place::new();
+    place.ok(&["K1"]);
+    let token = concat!("ghp_", "abcdefghijklmnopqrstuvwx");
+    for field in [
+        "summary",
+        "body",
+        "name",
+        "status",
+        "status_message",
+        "input_ref",
+        "output_ref",
+        "environment",
+        "session_id",
+        "model",
+        "provider",
+        "trace_id",
+        "task_id",
+        "parent_event_id",
+    ] {
+        let mut payload = json!({"kind": "judge", "summary": "S."});
+        payload[field] = json!("/home/victim/x");
+        let payload = payload.to_string();
+        let denial = place.denied(&["T1", "--payload-json", &payload], "DENIED_TRACE_REDACTION", 2);
+        assert_eq!(denial["fields"], json!({field: ["posix_home_path"]}));
+    }
+    let payload =
+        json!({"kind": "judge", "summary": "S.", "tags": ["a", token], "environment": "/home/victim/x"});
+    let payload = payload.to_string();
+    let denial = place.denied(&["T1", "--payload-json", &payload], "DENIED_TRACE_REDACTION", 2);
+    assert_eq!(denial["fields"], json!({"environment": ["posix_home_path"], "tags": ["github_token"]}));
+    assert!(!denial.to_string().contains(token), "{denial}");
+    // What the record type forbids comes first.
+    place.denied(&["T1", "--kind", "judge", "--body", token], "DENIED_SCHEMA_REQUIRED", 2);
+    let masked = place.id(&["T1", "--kind", "judge", "--summary", "S.", "--body", token, "--redact"]);
+    assert_eq!(stored(&place, "trace_events", &masked)["body"], "[REDACTED:github_token]");
+    for (field, data_type) in [("name", "numeric"), ("comment", "numeric"), ("value", "categorical")] {
+        let mut payload = score(&json!(1), data_type);
+        payload[field] = json!(token);
+        let payload = payload.to_string();
+        let denial = place.denied(&["T2", "--payload-json", &payload], "DENIED_TRACE_REDACTION", 2);
+        let named = if field == "value" { "value_label" } else { field };
+        assert_eq!(denial["fields"], json!({named: ["github_token"]}));
+    }
+    assert_eq!(place.count("SELECT count(*) FROM eval_scores"), 0);
+    assert_eq!(place.count("SELECT count(*) FROM trace_events"), 1);
+}
+
+#[test]
 fn values_become_numbers_or_labels() {
     let place = Place::new();
     let stored_value = |value: Value, data_type: &str| {

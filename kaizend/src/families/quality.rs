@@ -195,6 +195,10 @@ impl WriteOperation for VerificationAdd {
     }
 }
 
+/// The columns of a verification in a list.
+pub(crate) const BRIEF: &str = "t.id, t.created_at, t.task_id, t.proof_id, t.conclusion, t.severity, t.scope_label, \
+    t.actionability, t.summary";
+
 impl ReadOperation for VerificationQuery {
     async fn run(
         _context: &Context,
@@ -207,8 +211,7 @@ impl ReadOperation for VerificationQuery {
         let severity = record::given(params.severity);
         let listing = Listing {
             table: "verification_events",
-            columns: "t.id, t.created_at, t.task_id, t.proof_id, t.conclusion, t.severity, t.scope_label, \
-                      t.actionability, t.summary",
+            columns: BRIEF,
             searched: &["summary", "body"],
             query: query.as_deref(),
             filters: record::filters(&[

@@ -304,6 +304,25 @@ fn an_import_adds_what_is_not_there_yet() {
 }
 
 #[test]
+fn a_file_passes_the_gate_that_parameters_pass() {
+    let place = Place::new();
+    place.ok(&["K1"]);
+    let key = concat!("AKIA", "IOSFODNN7EXAMPLE");
+    let file = place.root.join("cases.jsonl");
+    let good = json!({"title": "Ask", "summary": "S."});
+    let secret = json!({"title": "T", "summary": "S.", "expected": {"answer": [key]}});
+    std::fs::write(&file, format!("{good}\n{secret}\n")).unwrap();
+    let denial = place.denied(&["Q11", "--path", "cases.jsonl"], "DENIED_SECRET", 2);
+    assert_eq!(denial["line"], 2, "{denial}");
+    assert!(!denial.to_string().contains(key), "{denial}");
+    assert_eq!(place.count("SELECT count(*) FROM eval_cases"), 0);
+    let reply =
+        import(&place, &[good, json!({"title": "Mail", "summary": "Write to jane@corp.test today."})]);
+    assert!(warnings(&reply)[0].starts_with("line 2: summary"), "{reply}");
+    assert_eq!(place.count("SELECT count(*) FROM eval_cases WHERE summary LIKE '%jane%'"), 0);
+}
+
+#[test]
 fn an_import_with_a_bad_line_adds_nothing_and_names_the_line() {
     let place = Place::new();
     place.ok(&["K1"]);

@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::super::record::{self, Listing, Window};
 use crate::plane::search_index::like_pattern;
 use crate::plane::{Cell, ReadTx, WriteTx, value};
+use crate::redaction;
 use crate::registry::{Context, ReadOperation, WriteOperation};
 
 /// Scores in a list when the caller does not say how many.
@@ -145,7 +146,7 @@ impl WriteOperation for ScoreAdd {
         };
         let label = value_label.as_deref().unwrap_or_default();
         limits::check_bytes("value", label, limits::SUMMARY_BYTES)?;
-        super::assert_clean(&[
+        redaction::assert_clean(&[
             ("name", &score.name),
             ("comment", score.comment.as_deref().unwrap_or_default()),
             ("value_label", label),
