@@ -133,6 +133,21 @@ const SIMPLE: &[Row] = &[
     row(Code::SchemaFieldType, 2, |place| cli(place, &["Q1", "--summary", "S.", "--evidence", "{}"])),
     row(Code::SchemaEnum, 2, |place| cli(place, &["Q1", "--summary", "S.", "--conclusion", "FINE"])),
     row(Code::TimeInvalid, 2, |place| cli(place, &["G2", "--since", "soon"])),
+    row(Code::SchemaUnknownType, 2, |place| cli(place, &["Q8", "--kind", "x", "--payload-json", "{}"])),
+    row(Code::SchemaType, 2, |place| cli(place, &["Q8", "--kind", "gotcha", "--payload-json", "[]"])),
+    row(Code::SchemaUnknownFields, 2, |place| {
+        cli(place, &["Q8", "--kind", "verification", "--payload-json", r#"{"summary": "S.", "x": 1}"#])
+    }),
+    row(Code::SchemaRange, 2, |place| {
+        cli(place, &["T1", "--payload-json", r#"{"kind": "judge", "summary": "S.", "cost": -1}"#])
+    }),
+    row(Code::RequiredFields, 2, |place| cli(place, &["Q5", "--title", "T"])),
+    row(Code::ContractRequired, 2, |place| cli(place, &["O2", "--title", "T"])),
+    row(Code::ContractTextRequired, 2, |place| cli(place, &["Q10"])),
+    row(Code::ScoreValue, 2, |place| {
+        let score = r#"{"name": "n", "value": "nan", "data_type": "numeric", "source": "human"}"#;
+        cli(place, &["T2", "--payload-json", score])
+    }),
     row(Code::RecordNotFound, 1, |place| cli(place, &["G4", "--id", "g_absent"])),
     row(Code::AlreadyPromoted, 2, |place| {
         let gotcha = place.id(&["G1", "--title", "T", "--summary", "S.", "--body", "B"]);
@@ -248,6 +263,7 @@ const WITH_EXAMPLE: &[Code] = &[
     Code::PayloadType,
     Code::PathRequired,
     Code::FileNotFound,
+    Code::ContractRequired,
 ];
 
 fn check(row: &Row, denial: &Value) -> Result<(), String> {

@@ -6,13 +6,14 @@ use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::quality::{
     EvalCaseImport, EvalCaseLine, EvalCasesToImport, Imported, ImportedCase,
 };
-use kaizen_proto::operation::Status;
+use kaizen_proto::operation::{Operation as _, Status};
 use kaizen_proto::{limits, record_schema};
 use serde_json::Value;
 
 use super::super::{artifact, record};
 use super::eval::{self, Case};
 use crate::plane::{Cell, WriteTx};
+use crate::redaction::gate;
 use crate::registry::{Context, WriteOperation};
 
 /// Bytes of the file at most.
@@ -20,10 +21,16 @@ const FILE_BYTES: usize = 4 * limits::PAYLOAD_BYTES;
 /// Cases of a file at most: they are written at once, and other writers wait meanwhile.
 const MAX_CASES: usize = 2000;
 
-impl WriteOperation for EvalCaseImport {
-    type Prepared = Vec<Case>;
+/// The cases of a file, ready to be written.
+pub struct Import {
+    cases: Vec<Case>,
+    warnings: Vec<String>,
+}
 
-    async fn prepare(context: &Context, params: EvalCasesToImport) -> Result<Vec<Case>, Denial> {
+impl WriteOperation for EvalCaseImport {
+    type Prepared = Import;
+
+    async fn prepare(context: &Context, params: EvalCasesToImport) -> Result<Import, Denial> {
         let text =
             artifact::read_text(context, params.path.as_ref(), params.allow_external, FILE_BYTES).await?;
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
@@ -35,13 +42,20 @@ impl WriteOperation for EvalCaseImport {
                 .with("limit", MAX_CASES)
                 .action("Split the file into several."));
         }
-        // People count lines from 1.
-        lines
-            .map(|(at, line)| case(line, params.test).map_err(|denial| denial.with("line", at + 1)))
-            .collect()
+        let mut import = Import { cases: Vec::with_capacity(count), warnings: Vec::new() };
+        for (at, line) in lines {
+            // People count lines from 1.
+            let number = at + 1;
+            let (case, warnings) = case(line, params.test).map_err(|denial| denial.with("line", number))?;
+            import.cases.push(case);
+            import.warnings.extend(warnings.into_iter().map(|warning| format!("line {number}: {warning}")));
+        }
+        Ok(import)
     }
 
-    fn apply(tx: &mut WriteTx<'_>, cases: &Vec<Case>) -> Result<Imported, Denial> {
+    fn apply(tx: &mut WriteTx<'_>, import: &Import) -> Result<Imported, Denial> {
+        let Import { cases, warnings } = import;
+        warnings.iter().for_each(|warning| tx.warn(warning.as_str()));
         let mut known = known(tx, cases)?;
         let mut warned = BTreeSet::new();
         let mut records = Vec::with_capacity(cases.len());
@@ -65,12 +79,18 @@ impl WriteOperation for EvalCaseImport {
     }
 }
 
-/// The case on a line.
-fn case(line: &str, test: bool) -> Result<Case, Denial> {
-    let line: EvalCaseLine = record_schema::read(record::parse_json("line", line)?)?;
+/// The case on a line, and what was masked in it. What a file holds passes the same gate as parameters do.
+fn case(line: &str, test: bool) -> Result<(Case, Vec<String>), Denial> {
+    let mut payload = record::parse_json("line", line)?;
+    let warnings = match &mut payload {
+        Value::Object(fields) => gate::check(EvalCaseImport::CODE, false, fields)
+            .map_err(|denial| denial.action("Take the secret out of the file."))?,
+        _ => Vec::new(),
+    };
+    let line: EvalCaseLine = record_schema::read(payload)?;
     let expected_json = match line.expected {
         None | Some(Value::Null) => None,
-        Some(Value::String(text)) => record::given(Some(text)),
+        Some(Value::String(expected)) => record::given(Some(expected)),
         Some(other) => Some(other.to_string()),
     };
     let case = Case {
@@ -85,7 +105,7 @@ fn case(line: &str, test: bool) -> Result<Case, Denial> {
         test,
     };
     case.check_short()?;
-    Ok(case)
+    Ok((case, warnings))
 }
 
 /// The cases of these categories that are there, by category and title. Test records are apart from the others, as they

@@ -87,7 +87,9 @@ fn ranked(sentences: &[&str]) -> Vec<Vec<u32>> {
         set.sort_unstable();
         set.dedup();
         counts.resize(runs.len(), 0);
-        set.iter().for_each(|run| counts[*run as usize] += 1);
+        for run in &set {
+            counts[*run as usize] += 1;
+        }
         sets.push(set);
     }
     for set in &mut sets {
