@@ -4,12 +4,14 @@ pub mod artifact;
 pub mod core;
 pub mod gotcha;
 pub mod irl;
+pub mod lab;
 pub mod learning;
 pub mod policy;
 pub mod quality;
 pub mod record;
 pub mod report;
 pub mod source;
+pub mod trace;
 pub mod work;
 
 use crate::registry::Registry;
@@ -26,4 +28,6 @@ pub fn register(registry: &mut Registry) {
     irl::register(registry);
     artifact::register(registry);
     policy::register(registry);
+    trace::register(registry);
+    lab::register(registry);
 }

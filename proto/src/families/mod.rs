@@ -5,12 +5,14 @@ pub mod artifact;
 pub mod core;
 pub mod gotcha;
 pub mod irl;
+pub mod lab;
 pub mod learning;
 pub mod policy;
 pub mod quality;
 pub mod record;
 pub mod report;
 pub mod source;
+pub mod trace;
 pub mod work;
 
 use crate::operation::Card;
@@ -84,6 +86,18 @@ pub const FAMILIES: &[Family] = &[
         name: "policy",
         purpose: "the user's private rules for agents",
         cards: policy::CARDS,
+    },
+    Family {
+        letter: 'T',
+        name: "trace",
+        purpose: "what agents, tools and models did, and how it was scored",
+        cards: trace::CARDS,
+    },
+    Family {
+        letter: 'O',
+        name: "lab",
+        purpose: "proposals to improve a contract, and how they measure up",
+        cards: lab::CARDS,
     },
 ];
 
