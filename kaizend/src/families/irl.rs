@@ -14,7 +14,7 @@ use serde_json::json;
 use super::record;
 use super::report::selection::{Selection, in_words};
 use crate::care::manifest::blocking;
-use crate::plane::{Cell, Row, WriteTx};
+use crate::plane::{Cell, ReadTx, Row, WriteTx};
 use crate::registry::{Context, Registry, WriteOperation};
 use crate::report::escape::slug;
 use crate::report::file::{self, Name, Written};
@@ -157,11 +157,7 @@ impl WriteOperation for IrlReport {
         let alone = file::alone().await;
         let plane = context.plane().await?;
         let mut tx = plane.read().await?;
-        let sql = "SELECT 1 FROM irl_reviews WHERE review_id = $1 LIMIT 1";
-        let review_id = match tx.query_row(sql, &[Cell::Text(&given)]).await? {
-            Some(_) => given,
-            None => record::soft_read(&mut tx, "irl_reviews", Some(given.clone())).await?.unwrap_or(given),
-        };
+        let review_id = review(&mut tx, given).await?;
         let events =
             Selection::of("irl_reviews", params.include_test).only("t.review_id = ?", Cell::Text(&review_id));
         let columns = "t.id, t.created_at, t.event_type, t.status, t.decision, t.summary";
@@ -208,6 +204,18 @@ impl WriteOperation for IrlReport {
             report_id,
         })
     }
+}
+
+/// The review that a caller means: by its id, a start of it, or the id of one of its events.
+async fn review(tx: &mut ReadTx, given: String) -> Result<String, Denial> {
+    let sql = "SELECT review_id FROM irl_reviews WHERE review_id = $1 LIMIT 1";
+    if tx.query_row(sql, &[Cell::Text(&given)]).await?.is_some() {
+        return Ok(given);
+    }
+    let event = record::soft_read(tx, "irl_reviews", Some(given.clone())).await?.unwrap_or(given);
+    let sql = "SELECT review_id FROM irl_reviews WHERE id = $1";
+    let found = tx.query_row(sql, &[Cell::Text(&event)]).await?;
+    Ok(found.map_or(event, |row| row.text("review_id").to_owned()))
 }
 
 fn entry(row: &Row) -> Entry {

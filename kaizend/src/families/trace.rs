@@ -1,10 +1,11 @@
-//! Traces (T): events here; in its part scores.
+//! Traces (T): events here; in its parts scores and the report.
 
+mod report;
 pub(crate) mod score;
 
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::record::Stored;
-use kaizen_proto::families::trace::{NewTraceEvent, ScoreAdd, ScoreQuery, TraceAdd};
+use kaizen_proto::families::trace::{NewTraceEvent, ScoreAdd, ScoreQuery, TraceAdd, TraceReport};
 use kaizen_proto::operation::Status;
 use kaizen_proto::record_schema::types::TraceEvent;
 use kaizen_proto::record_schema::vocabulary::TraceLevel;
@@ -22,7 +23,7 @@ const STATUSES: &[&str] = &["ok", "error", "running", "completed", "failed", "ca
 
 /// Registers the handlers.
 pub fn register(registry: &mut Registry) {
-    registry.write::<TraceAdd>().write::<ScoreAdd>().read::<ScoreQuery>();
+    registry.write::<TraceAdd>().write::<ScoreAdd>().write::<TraceReport>().read::<ScoreQuery>();
 }
 
 /// The payload that a caller gave; nothing is an empty object.

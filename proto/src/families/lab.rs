@@ -1,7 +1,10 @@
 //! Lab (O): proposals to improve a contract, and how they measure up.
 
+pub mod report;
+
+use self::report::{CasesAssembled, CasesToAssemble, ProposalsReported, ProposalsToReport};
 use super::record::Stored;
-use crate::operation::{Twin, TwinRule};
+use crate::operation::{NO_TWINS, Twin, TwinRule};
 
 crate::params! {
     /// A proposal to improve a contract.
@@ -47,8 +50,16 @@ const PROPOSAL_TWINS: &[Twin] = &[
 ];
 
 crate::operations! {
+    /// Gather eval cases, lessons and pitfalls for improving a contract
+    O1 "lab-assemble" "lab.assemble" Write LabAssemble(CasesToAssemble) -> CasesAssembled,
+        twins: NO_TWINS, keywords: "case set examples exemplars improvement document markdown file",
+        example: "kaizenctl O1 --contract review-loop --json";
     /// Propose an improvement of a contract
     O2 "lab-propose" "lab.propose" Write LabPropose(NewProposal) -> Stored,
         twins: PROPOSAL_TWINS, keywords: "improvement proposal candidate baseline score metric experiment",
         example: "kaizenctl O2 --contract review-loop --title \"Ask once\" --summary \"One question instead of three.\" --metric pass_rate --baseline-score 0.7 --candidate-score 0.8 --json";
+    /// Write a report on the proposals for a contract, the best first
+    O3 "lab-report" "lab.report" Write LabReport(ProposalsToReport) -> ProposalsReported,
+        twins: NO_TWINS, keywords: "improvement proposal ranking score delta document markdown file",
+        example: "kaizenctl O3 --contract review-loop --json";
 }

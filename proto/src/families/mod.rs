@@ -90,13 +90,13 @@ pub const FAMILIES: &[Family] = &[
     Family {
         letter: 'T',
         name: "trace",
-        purpose: "what agents and models did, and how it was scored",
+        purpose: "what agents, tools and models did, and how it was scored",
         cards: trace::CARDS,
     },
     Family {
         letter: 'O',
         name: "lab",
-        purpose: "proposals to improve a contract, measured against eval cases",
+        purpose: "proposals to improve a contract, and how they measure up",
         cards: lab::CARDS,
     },
 ];

@@ -1,5 +1,8 @@
 //! Traces (T): what agents, tools and models did, and how it was scored.
 
+pub mod report;
+
+use self::report::{TraceReported, TraceToReport};
 use super::record::Stored;
 use crate::operation::{NO_TWINS, Status, Twin, TwinRule};
 
@@ -150,6 +153,10 @@ crate::operations! {
     T2 "score-add" "score.add" Write ScoreAdd(NewScore) -> Stored,
         twins: SCORE_TWINS, keywords: "grade rating metric value judge numeric categorical boolean",
         example: "kaizenctl T2 --payload-json '{\"eval_run_id\": \"RUN_ID\", \"name\": \"pass_rate\", \"value\": 0.8, \"data_type\": \"numeric\", \"source\": \"deterministic\"}' --json";
+    /// Write a report on a trace: its events as a tree, tokens, cost, latency, scores
+    T3 "trace-report" "trace.report" Write TraceReport(TraceToReport) -> TraceReported,
+        twins: NO_TWINS, keywords: "telemetry span tokens cost latency model document markdown file",
+        example: "kaizenctl T3 --task-id TASK_ID --json";
     /// Find scores and what they come to
     T4 "score-query" "score.query" Read ScoreQuery(ScoresWanted) -> Scores,
         twins: NO_TWINS, keywords: "grade rating metric mean minimum maximum average aggregate",

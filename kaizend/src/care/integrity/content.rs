@@ -1,8 +1,8 @@
 //! The content hashes, recomputed from what is stored by the definitions of the families themselves, and the chains of
 //! revisions.
 //!
-//! An artifact's hash covers the absolute path of its file, which need not be where the project is now, so it is left
-//! to the row's own hash in the journal.
+//! An artifact's hash covers the absolute path of its file, which need not be where the project is now, and a report's
+//! is that of its file, which may have been deleted, so both are left to the row's own hash in the journal.
 
 use rusqlite::Connection;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::families::quality::{anti_pattern, eval};
 use crate::families::record::{self, Kind};
 use crate::families::trace;
 use crate::families::work::{self, PLAN, TASK};
-use crate::families::{policy, quality};
+use crate::families::{irl, policy, quality};
 use crate::plane::value::Row;
 use crate::plane::write_tx::each;
 
@@ -193,7 +193,7 @@ fn compare(stored: &str, recomputed: &str, place: impl FnOnce() -> Place, findin
 }
 
 /// The tables without revisions.
-const SINGLE: [(&str, Hash); 10] = [
+const SINGLE: [(&str, Hash); 11] = [
     ("ledger_events", |row| {
         record::ledger_hash(&record::Logged {
             id: row.text("id"),
@@ -206,6 +206,10 @@ const SINGLE: [(&str, Hash); 10] = [
             source_command: row.text("source_command"),
             writer_role: row.text("writer_role"),
         })
+    }),
+    ("irl_reviews", |row| {
+        let (event_type, summary, body) = (row.text("event_type"), row.text("summary"), row.text("body"));
+        irl::review_hash(row.text("id"), row.text("review_id"), event_type, summary, body)
     }),
     ("subagent_packets", packet),
     ("diagnostic_packets", packet),

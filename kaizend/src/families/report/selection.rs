@@ -69,7 +69,12 @@ impl Selection {
         self
     }
 
-    async fn query(&self, tx: &mut ReadTx, select: &str, rest: &str) -> Result<Vec<Row>, Denial> {
+    pub(in crate::families) async fn query(
+        &self,
+        tx: &mut ReadTx,
+        select: &str,
+        rest: &str,
+    ) -> Result<Vec<Row>, Denial> {
         let filter = if self.conditions.is_empty() { "" } else { "WHERE " };
         let sql =
             format!("SELECT {select} FROM {} t {filter}{} {rest}", self.table, self.conditions.join(" AND "));
