@@ -4,6 +4,7 @@ pub mod artifact;
 pub mod core;
 pub mod gotcha;
 pub mod learning;
+pub mod migration;
 pub mod policy;
 pub mod quality;
 pub mod record;
@@ -19,6 +20,7 @@ pub fn register(registry: &mut Registry) {
     gotcha::register(registry);
     learning::register(registry);
     quality::register(registry);
+    migration::register(registry);
     report::register(registry);
     artifact::register(registry);
     policy::register(registry);

@@ -5,6 +5,7 @@ pub mod artifact;
 pub mod core;
 pub mod gotcha;
 pub mod learning;
+pub mod migration;
 pub mod policy;
 pub mod quality;
 pub mod record;
@@ -57,6 +58,12 @@ pub const FAMILIES: &[Family] = &[
         name: "quality",
         purpose: "proofs and verifications with their evidence",
         cards: quality::CARDS,
+    },
+    Family {
+        letter: 'M',
+        name: "migration",
+        purpose: "Markdown files of lessons that become command surfaces",
+        cards: migration::CARDS,
     },
     Family {
         letter: 'R',
