@@ -18,6 +18,7 @@ mod gotcha;
 mod help;
 mod learning;
 mod lifecycle;
+mod migration;
 mod output;
 mod peers;
 mod permissions;

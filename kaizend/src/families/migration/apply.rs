@@ -90,16 +90,16 @@ impl Draft<'_> {
                 );
             }
             Action::BackupAndReplaceStub => {
-                let kept = self.back_up(action, &target, sha256)?;
+                let kept = self.back_up(action, &target, sha256.as_ref())?;
                 let after = sha256_hex(surface.stub().as_bytes());
                 self.stand(&target, action, Some(kept), After::Stub(surface), after);
             }
             Action::BackupAndRemoveOldSibling => {
-                let kept = self.back_up(action, &sibling, sha256)?;
+                let kept = self.back_up(action, &sibling, sha256.as_ref())?;
                 self.edits.push(Edit { change: kept.change, after: After::Gone });
             }
             Action::RelocateSiblingToEvals => {
-                let kept = self.back_up(action, &sibling, sha256)?;
+                let kept = self.back_up(action, &sibling, sha256.as_ref())?;
                 let (after, hash) = match &kept.change.before_sha256 {
                     Some(hash) if kept.stub => {
                         (After::Backup(kept.backup.clone(), kept.change.mode), hash.clone())
@@ -138,10 +138,10 @@ impl Draft<'_> {
     }
 
     /// Backs up a file that still is as it was planned for.
-    fn back_up(&mut self, action: Action, path: &Path, planned: Option<String>) -> Result<Kept, Denial> {
+    fn back_up(&mut self, action: Action, path: &Path, planned: Option<&String>) -> Result<Kept, Denial> {
         let (contents, metadata) = tree::read(path).map_err(|unfit| unfit.denial(path))?;
         let sha256 = sha256_hex(&contents);
-        if planned.as_ref() != Some(&sha256) {
+        if planned != Some(&sha256) {
             return Err(changed_meanwhile(path));
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -282,6 +282,7 @@ fn in_place(directory: &Path) -> Result<(), Denial> {
 }
 
 #[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "the same face on every system")]
 fn mode_of(metadata: &fs::Metadata) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;
     Some(metadata.permissions().mode() & 0o777)

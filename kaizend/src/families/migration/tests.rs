@@ -18,6 +18,11 @@ use super::tree::{Scope, Warnings};
 use super::{apply, plan};
 use crate::daemon::Binding;
 
+/// Every path of a tree: contents, permissions, time of change.
+type Tree = BTreeMap<PathBuf, (Contents, u32, Option<SystemTime>)>;
+/// What a file holds, when it is there.
+type Contents = Option<Vec<u8>>;
+
 /// A project in a directory of its own.
 struct Project {
     _directory: tempfile::TempDir,
@@ -64,7 +69,7 @@ impl Project {
     }
 
     /// Every path but those of `AI/`, with what it holds, its permissions, and the time of a file.
-    fn snapshot(&self) -> BTreeMap<PathBuf, (Option<Vec<u8>>, u32, Option<SystemTime>)> {
+    fn snapshot(&self) -> Tree {
         let mut found = BTreeMap::new();
         let mut waiting = vec![self.root.clone()];
         while let Some(directory) = waiting.pop() {
@@ -88,7 +93,7 @@ impl Project {
 }
 
 /// What a file may hold before a migration.
-fn contents(surface: usize) -> impl Strategy<Value = Option<Vec<u8>>> {
+fn contents(surface: usize) -> impl Strategy<Value = Contents> {
     let other_stub =
         b"# X\n\nThis file is a Kaizen command surface. `python kaizen.py G2 --json`\n\nview".to_vec();
     prop_oneof![
@@ -101,7 +106,7 @@ fn contents(surface: usize) -> impl Strategy<Value = Option<Vec<u8>>> {
 }
 
 /// For one directory: each target and each old sibling.
-fn directory() -> impl Strategy<Value = Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>> {
+fn directory() -> impl Strategy<Value = Vec<(Contents, Contents)>> {
     (0..SURFACES.len()).map(|at| (contents(at), contents(at))).collect::<Vec<_>>()
 }
 
