@@ -12,6 +12,9 @@ use serde_json::{Map, Value, json};
 use crate::arguments::{self, Globals};
 use crate::{Failure, Output, connect, print, project, twins};
 
+/// The caller's variables that operations look at: the daemon has the environment of whoever started it.
+const SENT_VARIABLES: &[&str] = &["KAIZEN_SKILLS_ROOT"];
+
 /// Carries out an operation.
 pub(crate) fn run(card: &Card, globals: &Globals, words: &[OsString]) -> Result<Output, Failure> {
     let named = |denial: Denial| denial.for_operation(card);
@@ -84,6 +87,6 @@ pub(crate) fn hello(globals: &Globals) -> Result<Hello, Denial> {
         cwd: Some(text(cwd)?),
         actor: globals.actor.clone().or_else(|| variable("KAIZEN_ACTOR")),
         session: globals.session.clone().or_else(|| variable("KAIZEN_SESSION")),
-        env: std::collections::BTreeMap::new(),
+        env: SENT_VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?))).collect(),
     })
 }

@@ -23,6 +23,8 @@ pub struct Binding {
     pub root: Option<PathBuf>,
     /// The project's database.
     pub db_path: PathBuf,
+    /// The caller's working directory, which relative paths may start from.
+    pub cwd: Option<PathBuf>,
     /// How the client came by the root.
     pub root_source: RootSource,
     /// Who calls, with secrets and personal details masked: the journal cannot forget.

@@ -95,6 +95,10 @@ codes! {
     PathRequired "DENIED_PATH_REQUIRED" Invalid 2 "Name a file of the project."
         example "kaizenctl {op} --path docs/report.md --json";
     PathOutsideRepo "DENIED_PATH_OUTSIDE_REPO" Invalid 2 "Name a file under the project's root.";
+    RootNotAllowlisted "DENIED_ROOT_NOT_ALLOWLISTED" Invalid 2 "Name a directory below one of the allowed roots; KAIZEN_SKILLS_ROOT allows one outside the project.";
+    TreeTooLarge "DENIED_TREE_TOO_LARGE" Invalid 2 "Name smaller directories with --root, one call after the other.";
+    SurfaceUnfit "DENIED_SURFACE_UNFIT" Conflict 1 "Move it out of the way, or name other directories with --root; nothing was changed.";
+    UndoDiffers "DENIED_UNDO_DIFFERS" Conflict 1 "Nothing was changed. Take what you need from the backups beside the manifest by hand.";
     FileNotFound "DENIED_FILE_NOT_FOUND" NotFound 1 "Name a regular file that exists."
         example "kaizenctl {op} --path docs/report.md --json";
     FileNotUtf8 "DENIED_FILE_NOT_UTF8" Invalid 2 "Save the file as UTF-8.";

@@ -117,6 +117,27 @@ const SIMPLE: &[Row] = &[
     row(Code::PayloadType, 2, |place| cli(place, &["W5", "--summary", "S.", "--payload-json", "[]"])),
     row(Code::PathRequired, 2, |place| cli(place, &["A2"])),
     row(Code::PathOutsideRepo, 2, |place| cli(place, &["A2", "--path", "../x"])),
+    row(Code::RootNotAllowlisted, 2, |place| cli(place, &["M1", "--root", "/"])),
+    row(Code::TreeTooLarge, 2, |place| {
+        for number in 0..2000 {
+            let directory = place.root.join(format!("many/{number}"));
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(directory.join("SKILL.md"), "").unwrap();
+        }
+        cli(place, &["M2", "--root", "many"])
+    }),
+    row(Code::SurfaceUnfit, 1, |place| {
+        fs::create_dir_all(place.root.join("odd/GOTCHA.md")).unwrap();
+        cli(place, &["M3", "--root", "odd"])
+    }),
+    row(Code::UndoDiffers, 1, |place| {
+        let migrated = place.ok(&["M3", "--root", "new"]);
+        assert_eq!(migrated["count"], 0);
+        fs::create_dir(place.root.join("new")).unwrap();
+        let migrated = place.ok(&["M3", "--root", "new"]);
+        fs::write(place.root.join("new/evals/GOTCHA.md"), "changed").unwrap();
+        cli(place, &["M3", "--undo", migrated["manifest"].as_str().unwrap()])
+    }),
     row(Code::FileNotFound, 1, |place| cli(place, &["A2", "--path", "absent"])),
     row(Code::FileNotFound, 2, |place| cli(place, &["W1", "--title", "T", "--summary-file", "absent"])),
     row(Code::FileNotUtf8, 2, |place| {

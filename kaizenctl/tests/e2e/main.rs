@@ -20,6 +20,7 @@ mod lab;
 mod learning;
 mod lifecycle;
 mod migrate;
+mod migration;
 mod output;
 mod peers;
 mod permissions;

@@ -61,7 +61,7 @@ fn resolve(root: &Path, path: Option<&String>, allow_external: bool) -> Result<R
 }
 
 /// The path with all links resolved as far as it exists, and `..` taken away in the rest.
-fn real_path(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn real_path(path: &Path) -> io::Result<PathBuf> {
     let mut real = PathBuf::new();
     for component in path.components() {
         match component {

@@ -6,6 +6,7 @@ pub mod gotcha;
 pub mod irl;
 pub mod lab;
 pub mod learning;
+pub mod migration;
 pub mod policy;
 pub mod quality;
 pub mod record;
@@ -23,6 +24,7 @@ pub fn register(registry: &mut Registry) {
     gotcha::register(registry);
     learning::register(registry);
     quality::register(registry);
+    migration::register(registry);
     report::register(registry);
     source::register(registry);
     irl::register(registry);

@@ -56,6 +56,7 @@ pub fn bind(hello: Hello) -> Result<(Binding, Welcome), Denial> {
     let binding = Binding {
         root,
         db_path,
+        cwd: hello.cwd.filter(|cwd| Path::new(cwd).is_absolute()).map(PathBuf::from),
         root_source: hello.root_source,
         caller: Arc::new(caller),
         caller_warnings: warnings,

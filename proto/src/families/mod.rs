@@ -7,6 +7,7 @@ pub mod gotcha;
 pub mod irl;
 pub mod lab;
 pub mod learning;
+pub mod migration;
 pub mod policy;
 pub mod quality;
 pub mod record;
@@ -61,6 +62,12 @@ pub const FAMILIES: &[Family] = &[
         name: "quality",
         purpose: "proofs, verifications, evals, anti-patterns, and checks of texts and payloads",
         cards: quality::CARDS,
+    },
+    Family {
+        letter: 'M',
+        name: "migration",
+        purpose: "Markdown files of lessons that become command surfaces",
+        cards: migration::CARDS,
     },
     Family {
         letter: 'R',
