@@ -131,6 +131,10 @@ const SIMPLE: &[Row] = &[
     row(Code::SchemaRequired, 2, |place| cli(place, &["G1", "--title", "T", "--summary", "S."])),
     row(Code::SchemaFieldType, 2, |place| cli(place, &["Q1", "--summary", "S.", "--evidence", "{}"])),
     row(Code::SchemaEnum, 2, |place| cli(place, &["Q1", "--summary", "S.", "--conclusion", "FINE"])),
+    row(Code::FilterUnsupported, 2, |place| cli(place, &["R1", "--severity", "high"])),
+    row(Code::RequiredFields, 2, |place| cli(place, &["S1"])),
+    row(Code::ReviewIdRequired, 2, |place| cli(place, &["I5"])),
+    row(Code::ContractRequired, 2, |place| cli(place, &["O1"])),
     row(Code::RecordNotFound, 1, |place| cli(place, &["G4", "--id", "g_absent"])),
     row(Code::AlreadyPromoted, 2, |place| {
         let gotcha = place.id(&["G1", "--title", "T", "--summary", "S.", "--body", "B"]);
@@ -244,6 +248,8 @@ const WITH_EXAMPLE: &[Code] = &[
     Code::PayloadType,
     Code::PathRequired,
     Code::FileNotFound,
+    Code::ReviewIdRequired,
+    Code::ContractRequired,
 ];
 
 fn check(row: &Row, denial: &Value) -> Result<(), String> {
