@@ -30,6 +30,8 @@ CREATE INDEX idx_diagnostic_packets_created ON diagnostic_packets(created_at, id
 CREATE INDEX idx_diagnostic_packets_task ON diagnostic_packets(task_id);
 CREATE INDEX idx_trace_events_created ON trace_events(created_at, id);
 CREATE INDEX idx_trace_events_parent ON trace_events(parent_event_id);
+CREATE INDEX idx_sources_supersedes ON source_locks(supersedes) WHERE supersedes IS NOT NULL;
+CREATE INDEX idx_generative_runs_workflow ON generative_runs(workflow_artifact_id);
 CREATE INDEX idx_proposals_created ON improvement_proposals(created_at, id);
 CREATE INDEX idx_proposals_status ON improvement_proposals(status, created_at, id);
 CREATE INDEX idx_reports_created ON reports(created_at, id);

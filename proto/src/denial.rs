@@ -81,6 +81,8 @@ codes! {
     FieldSplitRequired "DENIED_FIELD_SPLIT_REQUIRED" Invalid 2 "Split the text into several entries.";
     TextTooLong "DENIED_TEXT_TOO_LONG" Invalid 2 "Shorten the field to its byte limit, or keep the text in a file and record it with A1.";
     TextInvalid "DENIED_TEXT_INVALID" Invalid 2 "Remove the character that cannot be stored from the field.";
+    Secret "DENIED_SECRET" Invalid 2 "Take the secret out, or repeat the call with --redact, which stores [REDACTED:class] in its place; a secret that somebody may have seen should be changed.";
+    TraceRedaction "DENIED_TRACE_REDACTION" Invalid 2 "Take the secrets and personal details out of the fields that are named, or repeat the call with --redact.";
     IdRequired "DENIED_ID_REQUIRED" Invalid 2 "Name the record."
         example "kaizenctl {op} --id RECORD_ID --json";
     IdAmbiguous "DENIED_ID_AMBIGUOUS" Invalid 2 "Give more of the id; the candidates are listed.";
@@ -98,16 +100,22 @@ codes! {
     FileNotUtf8 "DENIED_FILE_NOT_UTF8" Invalid 2 "Save the file as UTF-8.";
     FileUnreadable "DENIED_FILE_UNREADABLE" Invalid 1 "Make the file readable for this user.";
     FileTooLarge "DENIED_FILE_TOO_LARGE" Invalid 2 "Pass a smaller file.";
+    SchemaUnknownType "DENIED_SCHEMA_UNKNOWN_TYPE" Invalid 2 "Use one of the known types; `kaizenctl Q8 --json` lists them.";
+    SchemaType "DENIED_SCHEMA_TYPE" Invalid 2 "Pass a JSON object.";
+    SchemaUnknownFields "DENIED_SCHEMA_UNKNOWN_FIELDS" Invalid 2 "Remove the fields that the record type does not have.";
+    SchemaRange "DENIED_SCHEMA_RANGE" Invalid 2 "Give the field a value within its range.";
     SchemaRequired "DENIED_SCHEMA_REQUIRED" Invalid 2 "Give the missing fields.";
     SchemaFieldType "DENIED_SCHEMA_FIELD_TYPE" Invalid 2 "Give the field a value of the expected type.";
     SchemaEnum "DENIED_SCHEMA_ENUM" Invalid 2 "Use one of the allowed values.";
     FilterUnsupported "DENIED_FILTER_UNSUPPORTED" Invalid 2 "Leave the flag out, or use the report that has it.";
-    RequiredFields "DENIED_REQUIRED_FIELDS" Invalid 2 "Give the missing field.";
     ReviewIdRequired "DENIED_REVIEW_ID_REQUIRED" Invalid 2 "Name the review."
         example "kaizenctl {op} --review-id REVIEW_ID --summary \"One or two sentences.\" --json";
-    ContractRequired "DENIED_CONTRACT_REQUIRED" Invalid 2 "Name the contract."
-        example "kaizenctl {op} --contract \"review loop\" --json";
     TimeInvalid "DENIED_TIME_INVALID" Invalid 2 "Give a time like 2026-11-23T07:10:05Z, a day like 2026-11-23, or a span back from now like 24h or 7d.";
+    RequiredFields "DENIED_REQUIRED_FIELDS" Invalid 2 "Give all the fields that are named.";
+    ContractRequired "DENIED_CONTRACT_REQUIRED" Invalid 2 "Name the contract that is to be improved."
+        example "kaizenctl {op} --contract review-loop --json";
+    ContractTextRequired "DENIED_CONTRACT_TEXT_REQUIRED" Invalid 2 "Give the text: --body, --body-file or --path.";
+    ScoreValue "DENIED_SCORE_VALUE" Invalid 2 "Give a value that fits data_type; a numeric score is a finite number.";
     RecordNotFound "DENIED_RECORD_NOT_FOUND" NotFound 1 "Check the id; list or query the records to find it.";
     AlreadyPromoted "DENIED_ALREADY_PROMOTED" Conflict 2 "Use the record that exists, or revise it.";
     KeyReused "DENIED_KEY_REUSED" Conflict 2 "Use a new idempotency key for a new call.";

@@ -104,6 +104,7 @@ const SIMPLE: &[Row] = &[
     row(Code::FieldSplitRequired, 2, |place| g1(place, "--body", &words(1301))),
     row(Code::TextTooLong, 2, |place| g1(place, "--title", &"x".repeat(513))),
     row(Code::TextInvalid, 2, |place| params(place, "W1", r#"{"title":"a\u0000b","summary":"S."}"#)),
+    row(Code::Secret, 2, |place| g1(place, "--body", concat!("AKIA", "IOSFODNN7EXAMPLE"))),
     row(Code::IdRequired, 2, |place| cli(place, &["G4"])),
     row(Code::IdAmbiguous, 2, |place| {
         for _ in 0..2 {
@@ -132,9 +133,23 @@ const SIMPLE: &[Row] = &[
     row(Code::SchemaFieldType, 2, |place| cli(place, &["Q1", "--summary", "S.", "--evidence", "{}"])),
     row(Code::SchemaEnum, 2, |place| cli(place, &["Q1", "--summary", "S.", "--conclusion", "FINE"])),
     row(Code::FilterUnsupported, 2, |place| cli(place, &["R1", "--severity", "high"])),
-    row(Code::RequiredFields, 2, |place| cli(place, &["S1"])),
     row(Code::ReviewIdRequired, 2, |place| cli(place, &["I5"])),
-    row(Code::ContractRequired, 2, |place| cli(place, &["O1"])),
+    row(Code::TimeInvalid, 2, |place| cli(place, &["G2", "--since", "soon"])),
+    row(Code::SchemaUnknownType, 2, |place| cli(place, &["Q8", "--kind", "x", "--payload-json", "{}"])),
+    row(Code::SchemaType, 2, |place| cli(place, &["Q8", "--kind", "gotcha", "--payload-json", "[]"])),
+    row(Code::SchemaUnknownFields, 2, |place| {
+        cli(place, &["Q8", "--kind", "verification", "--payload-json", r#"{"summary": "S.", "x": 1}"#])
+    }),
+    row(Code::SchemaRange, 2, |place| {
+        cli(place, &["T1", "--payload-json", r#"{"kind": "judge", "summary": "S.", "cost": -1}"#])
+    }),
+    row(Code::RequiredFields, 2, |place| cli(place, &["Q5", "--title", "T"])),
+    row(Code::ContractRequired, 2, |place| cli(place, &["O2", "--title", "T"])),
+    row(Code::ContractTextRequired, 2, |place| cli(place, &["Q10"])),
+    row(Code::ScoreValue, 2, |place| {
+        let score = r#"{"name": "n", "value": "nan", "data_type": "numeric", "source": "human"}"#;
+        cli(place, &["T2", "--payload-json", score])
+    }),
     row(Code::RecordNotFound, 1, |place| cli(place, &["G4", "--id", "g_absent"])),
     row(Code::AlreadyPromoted, 2, |place| {
         let gotcha = place.id(&["G1", "--title", "T", "--summary", "S.", "--body", "B"]);
@@ -232,6 +247,8 @@ const ELSEWHERE: &[(Code, &str)] = &[
     (Code::StorageReadOnly, "a_data_directory_that_is_read_only_is_reported"),
     (Code::Busy, "a_full_queue_is_busy_and_loses_nothing"),
     (Code::Draining, "a_draining_daemon_finishes_what_it_has_and_takes_nothing_new"),
+    // The operations that have this gate come with their families.
+    (Code::TraceRedaction, "the_gate_of_traces_names_fields_classes_and_places"),
     (Code::Peer, "another_user_is_refused_by_the_daemon_and_refuses_it"),
     (Code::Unexpected, "one_bad_job_never_hurts_its_batch_mates"),
 ];

@@ -1,11 +1,15 @@
 //! Core (K): finding operations, and looking after the data plane as a whole.
 
+mod find;
+mod inspect;
+mod snippet;
+
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::core::{
     BackedUp, CheckPlane, FoundOperations, ManifestWritten, Nothing, OperationFind, OperationWanted,
-    PlaneBackup, PlaneCheck, PlaneChecked, SchemaReport, SchemaState, SchemaStatus, WriteManifest,
+    PlaneBackup, PlaneCheck, PlaneChecked, RecordFind, RecordInspect, SchemaReport, SchemaState,
+    SchemaStatus, WriteManifest,
 };
-use kaizen_proto::find;
 use kaizen_proto::operation::Status;
 
 use crate::care::{integrity, manifest};
@@ -19,12 +23,14 @@ pub fn register(registry: &mut Registry) {
         .plain::<PlaneCheck>()
         .plain::<SchemaStatus>()
         .plain::<PlaneBackup>()
-        .plain::<WriteManifest>();
+        .plain::<WriteManifest>()
+        .read::<RecordInspect>()
+        .read::<RecordFind>();
 }
 
 impl PlainOperation for OperationFind {
     async fn run(_context: &Context, params: OperationWanted) -> Result<FoundOperations, Denial> {
-        Ok(find::operations(&params))
+        Ok(kaizen_proto::find::operations(&params))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Lab (O): proposals to improve a contract, and how they measure up.
 
 mod assemble;
+pub(crate) mod propose;
 mod report;
 
 use kaizen_proto::denial::{Code, Denial};
-use kaizen_proto::families::lab::{LabAssemble, LabReport};
+use kaizen_proto::families::lab::{LabAssemble, LabPropose, LabReport};
 
 use super::record;
 use crate::registry::Registry;
@@ -12,7 +13,7 @@ use crate::report::escape;
 
 /// Registers the handlers.
 pub fn register(registry: &mut Registry) {
-    registry.write::<LabAssemble>().write::<LabReport>();
+    registry.write::<LabAssemble>().write::<LabPropose>().write::<LabReport>();
 }
 
 /// The contract that a caller named.

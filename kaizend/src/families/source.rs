@@ -5,11 +5,11 @@ use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::record::{InspectRecord, Inspected};
 use kaizen_proto::families::source::{
     NewSource, SourceAdd, SourceExport, SourceInspect, SourceLock, SourceQuery, SourceStored, Sources,
-    SourcesExported, SourcesLock, SourcesToExport, SourcesWanted, TIERS,
+    SourcesExported, SourcesLock, SourcesToExport, SourcesWanted,
 };
 use kaizen_proto::operation::Status;
 use kaizen_proto::time::Timestamp;
-use kaizen_proto::{id, limits};
+use kaizen_proto::{id, limits, record_schema};
 use serde_json::json;
 
 use super::record::{self, Listing, Window};
@@ -18,10 +18,6 @@ use crate::plane::{Cell, ReadTx, WriteTx, fault, value};
 use crate::registry::{Context, ReadOperation, Registry, WriteOperation};
 use crate::{files, report};
 
-/// Words in the name of a source.
-const NAME_WORDS: usize = 40;
-/// Words in a licence.
-const LICENSE_WORDS: usize = 10;
 /// Bytes of an address: some carry a query of their own.
 const ADDRESS_BYTES: usize = limits::SUMMARY_BYTES;
 
@@ -50,17 +46,17 @@ fn required(field: &str, text: Option<String>) -> Result<String, Denial> {
     record::given(text).ok_or_else(missing)
 }
 
-/// The rules of a source lock beyond those of its texts.
+/// The rules of a source lock as a record type.
 fn check_schema(draft: &Draft) -> Result<(), Denial> {
-    limits::check_words("source_id", &draft.source_id, NAME_WORDS)?;
-    if !TIERS.contains(&draft.authority_tier.as_str()) {
-        return Err(Denial::new(Code::SchemaEnum)
-            .with("record_type", "source_lock")
-            .with("field", "authority_tier")
-            .with("value", draft.authority_tier.as_str())
-            .with("allowed", json!(TIERS)));
-    }
-    limits::check_words("license", draft.license.as_deref().unwrap_or_default(), LICENSE_WORDS)
+    record_schema::validate(
+        "source_lock",
+        &json!({
+            "source_id": draft.source_id, "authority_tier": draft.authority_tier,
+            "url_or_repository": draft.url_or_repository, "version_or_commit": draft.version_or_commit,
+            "retrieved_at": draft.retrieved_at, "content_hash": draft.content_hash, "license": draft.license,
+            "supersedes": draft.supersedes, "summary": draft.summary, "body": draft.body,
+        }),
+    )
 }
 
 impl WriteOperation for SourceAdd {

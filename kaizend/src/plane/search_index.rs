@@ -18,7 +18,7 @@ pub struct Searched {
     /// What people call its records.
     pub kind: &'static str,
     /// The columns behind the title, summary and body of ranked search.
-    words: [&'static [&'static str]; 3],
+    pub words: [&'static [&'static str]; 3],
     /// The columns that `--query` of the table's own operations may search as a substring.
     pub substring: &'static [&'static str],
     /// The column that says how things stand with a record; empty when there is none.
@@ -46,7 +46,12 @@ pub const SEARCHED: &[Searched] = &[
     Searched {
         table: "verification_events",
         kind: "verification",
-        words: [&[], &["summary"], &["body", "findings_json", "remedies_json"]],
+        // The ids of artifacts are how a verification is found from its evidence.
+        words: [
+            &[],
+            &["summary"],
+            &["body", "findings_json", "remedies_json", "evidence_locations_json", "artifact_ids_json"],
+        ],
         substring: &["summary", "body"],
         status: "conclusion",
         task: "task_id",
@@ -78,7 +83,7 @@ pub const SEARCHED: &[Searched] = &[
     Searched {
         table: "eval_runs",
         kind: "eval-run",
-        words: [&[], &["summary"], &["body"]],
+        words: [&[], &["summary"], &["body", "artifact_ids_json"]],
         substring: &[],
         status: "status",
         task: "",

@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::record::InspectRecord;
 use crate::operation::{NO_TWINS, Status};
+
+mod reading;
+
+pub use reading::*;
 
 crate::params! {
     /// What the operation should do.
@@ -301,4 +306,12 @@ crate::operations! {
     K6 "db-manifest" "plane.manifest" Plain WriteManifest(Nothing) -> ManifestWritten,
         twins: NO_TWINS, keywords: "database tables rows count statistics",
         example: "kaizenctl K6 --json";
+    /// Show any record with its revisions and links
+    K8 "record-inspect" "record.inspect" Read RecordInspect(InspectRecord) -> InspectedRecord,
+        twins: NO_TWINS, keywords: "read open detail lineage history evidence links any id look up",
+        example: "kaizenctl K8 --id RECORD_ID --json";
+    /// Search all records by their words, best first
+    K9 "find" also "record-find" "record.find" Read RecordFind(RecordsSought) -> FoundRecords,
+        twins: NO_TWINS, keywords: "search full text query grep recall remember ranked",
+        example: "kaizenctl K9 --query \"retry loop\" --json";
 }

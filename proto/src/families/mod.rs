@@ -59,7 +59,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         letter: 'Q',
         name: "quality",
-        purpose: "proofs and verifications with their evidence",
+        purpose: "proofs, verifications, evals, anti-patterns, and checks of texts and payloads",
         cards: quality::CARDS,
     },
     Family {
@@ -90,13 +90,13 @@ pub const FAMILIES: &[Family] = &[
     Family {
         letter: 'T',
         name: "trace",
-        purpose: "what agents, tools and models did, and how it was scored",
+        purpose: "what agents and models did, and how it was scored",
         cards: trace::CARDS,
     },
     Family {
         letter: 'O',
         name: "lab",
-        purpose: "proposals to improve a contract, and how they measure up",
+        purpose: "proposals to improve a contract, measured against eval cases",
         cards: lab::CARDS,
     },
 ];

@@ -3,9 +3,6 @@
 use super::record::{InspectRecord, Inspected};
 use crate::operation::{NO_TWINS, Status, TEXT_TWINS};
 
-/// Tiers of authority, the highest first.
-pub const TIERS: &[&str] = &["normative", "official_docs", "implementation", "design_guidance"];
-
 crate::params! {
     /// A source to lock.
     NewSource {

@@ -9,8 +9,11 @@ use serde_json::Value;
 
 use super::findings::{Check, Findings, Place};
 use crate::families::gotcha::GOTCHA;
+use crate::families::lab::propose;
 use crate::families::learning::{LEARNED, LEARNING};
+use crate::families::quality::{anti_pattern, eval};
 use crate::families::record::{self, Kind};
+use crate::families::trace;
 use crate::families::work::{self, PLAN, TASK};
 use crate::families::{irl, policy, quality};
 use crate::plane::value::Row;
@@ -190,7 +193,7 @@ fn compare(stored: &str, recomputed: &str, place: impl FnOnce() -> Place, findin
 }
 
 /// The tables without revisions.
-const SINGLE: [(&str, Hash); 5] = [
+const SINGLE: [(&str, Hash); 11] = [
     ("ledger_events", |row| {
         record::ledger_hash(&record::Logged {
             id: row.text("id"),
@@ -221,6 +224,25 @@ const SINGLE: [(&str, Hash); 5] = [
             evidence: &json("evidence_locations_json"),
             findings: &json("findings_json"),
             remedies: &json("remedies_json"),
+        })
+    }),
+    ("eval_cases", |row| {
+        eval::case_hash(row.text("id"), row.text("title"), row.text("summary"), row.text("body"))
+    }),
+    ("eval_runs", |row| eval::run_hash(row.text("id"), row.text("summary"), row.text("body"))),
+    ("anti_patterns", |row| {
+        anti_pattern::hash(row.text("id"), anti_pattern::TEXTS.iter().map(|column| row.text(column)))
+    }),
+    ("trace_events", trace::stored_hash),
+    ("eval_scores", trace::stored_hash),
+    ("improvement_proposals", |row| {
+        propose::proposal_hash(&propose::Proposed {
+            id: row.text("id"),
+            contract: row.text("contract"),
+            title: row.text("title"),
+            summary: row.text("summary"),
+            body: row.text("body"),
+            payload_json: row.optional_text("payload_json"),
         })
     }),
 ];

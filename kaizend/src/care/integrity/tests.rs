@@ -30,7 +30,7 @@ async fn a_clean_plane_has_no_faults() {
         assert!(found.ok && found.total_faults == 0 && found.total_orphans == 0, "{found:#?}");
         assert_eq!((found.journal.entries, found.journal.seq), (ids.seq, ids.seq));
         assert_eq!((found.relationships_checked, found.journal.first_broken_seq), (18, None));
-        assert_eq!(found.rows_checked, 38);
+        assert_eq!(found.rows_checked, 52);
         // Once more after SQLite has gathered its statistics on closing.
         lab.close().await;
         lab.open();
@@ -99,6 +99,12 @@ async fn an_edited_content_hash_or_what_it_covers_is_named() {
         ("task_revision", "content_hash"),
         ("private_policy_revision", "trigger"),
         ("learned_revision", "status"),
+        ("eval_cases", "body"),
+        ("eval_runs", "summary"),
+        ("anti_patterns", "valid_exceptions"),
+        ("trace_events", "tags_json"),
+        ("eval_scores", "name"),
+        ("improvement_proposals", "payload_json"),
     ] {
         let (lab, _) = filled().await;
         let first = format!("(SELECT min(id) FROM {table})");

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kaizen_proto::denial::Denial;
 use kaizen_proto::families::quality::BLOCKING;
+use kaizen_proto::record_schema::vocabulary::AuthorityTier;
 
 use super::selection::titles;
 use super::written::{Kind, Order};
@@ -38,7 +39,7 @@ const CONCLUSIONS: &[&str] = &[
     "PROOF_RECORDED",
 ];
 /// Tiers of authority, the highest first.
-const TIERS: &[&str] = &["normative", "official_docs", "implementation", "design_guidance"];
+const TIERS: &[&str] = AuthorityTier::WORDS;
 
 /// What the lines of a report refer to.
 struct Context {

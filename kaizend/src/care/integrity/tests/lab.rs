@@ -7,9 +7,11 @@ use kaizen_proto::endpoint::RuntimeDir;
 use kaizen_proto::families::artifact::ArtifactAdd;
 use kaizen_proto::families::core::Integrity;
 use kaizen_proto::families::gotcha::{GotchaAdd, GotchaUpdate};
+use kaizen_proto::families::lab::LabPropose;
 use kaizen_proto::families::learning::{LearningAdd, PromoteGotcha, PromoteLearning};
 use kaizen_proto::families::policy::PolicyAdd;
-use kaizen_proto::families::quality::{ProofAdd, VerificationAdd};
+use kaizen_proto::families::quality::{AntiPatternAdd, EvalCaseAdd, EvalRunAdd, ProofAdd, VerificationAdd};
+use kaizen_proto::families::trace::{ScoreAdd, TraceAdd};
 use kaizen_proto::families::work::{
     DiagnosticResultIngest, PlanCreate, PlanRevise, SubagentPacketCreate, TaskStart, TaskUpdate,
 };
@@ -135,9 +137,49 @@ pub(super) async fn filled() -> (Lab, Ids) {
     let cleared = id(&lab.write::<VerificationAdd>(untitled(json!({}))).await);
     lab.write::<VerificationAdd>(untitled(json!({"proof_id": cleared, "conclusion": "VERIFIED_ACCEPTABLE"})))
         .await;
+    write_evals(&lab, &text, &task).await;
     std::fs::write(lab.directory.path().join("file.txt"), "content").unwrap();
     lab.write::<ArtifactAdd>(json!({"path": "file.txt"})).await;
     let revision = revised["revision_id"].as_str().unwrap().to_owned();
     let seq = lab.plane().seq();
     (lab, Ids { task, gotcha, revision, blocker, seq })
+}
+
+/// Evals, anti-patterns, traces, scores and proposals, with numbers of every sort.
+async fn write_evals(lab: &Lab, text: &Value, task: &str) {
+    let id = |reply: Value| reply["id"].as_str().unwrap().to_owned();
+    let case = id(lab.write::<EvalCaseAdd>(text.clone()).await);
+    let run = json!({"eval_case_id": case, "summary": NASTY, "body": NASTY, "artifact_ids": "[\"a_none\"]"});
+    let run = id(lab.write::<EvalRunAdd>(run).await);
+    let mut pattern = text.clone();
+    let fields = pattern.as_object_mut().unwrap();
+    fields.shift_remove("body");
+    let texts = [
+        "symptom",
+        "maintainability_harm",
+        "trigger_evidence",
+        "preferred_correction",
+        "valid_exceptions",
+        "verification",
+    ];
+    fields.extend(texts.map(|name| (name.to_owned(), Value::from(format!("{name} {NASTY}")))));
+    lab.write::<AntiPatternAdd>(pattern).await;
+    let event =
+        json!({"kind": "judge", "summary": NASTY, "tags": ["é", {"a": 1.50}], "cost": 0.1, "task_id": task});
+    let event = id(lab.write::<TraceAdd>(json!({"payload_json": event.to_string()})).await);
+    lab.write::<TraceAdd>(json!({"kind": "tool_call", "summary": "S.", "payload_json": "{\"cost\": 3}"}))
+        .await;
+    for value in ["0.1", "-0.0", "1", "1e300", "5e-324", "9007199254740993", "\" -2.5 \""] {
+        let score = format!(
+            r#"{{"name": "n", "value": {value}, "data_type": "numeric", "source": "model", "trace_event_id": "{event}"}}"#
+        );
+        lab.write::<ScoreAdd>(json!({"payload_json": score})).await;
+    }
+    let score = json!({"name": "n", "value": NASTY, "data_type": "categorical", "source": "human", "eval_run_id": run});
+    lab.write::<ScoreAdd>(json!({"payload_json": score.to_string()})).await;
+    let mut proposal = text.clone();
+    proposal["contract"] = json!("review-loop");
+    proposal["baseline_score"] = json!(-0.0);
+    proposal["candidate_score"] = json!(0.3);
+    lab.write::<LabPropose>(proposal).await;
 }
