@@ -153,6 +153,8 @@ const SIMPLE: &[Row] = &[
     row(Code::SchemaRequired, 2, |place| cli(place, &["G1", "--title", "T", "--summary", "S."])),
     row(Code::SchemaFieldType, 2, |place| cli(place, &["Q1", "--summary", "S.", "--evidence", "{}"])),
     row(Code::SchemaEnum, 2, |place| cli(place, &["Q1", "--summary", "S.", "--conclusion", "FINE"])),
+    row(Code::FilterUnsupported, 2, |place| cli(place, &["R1", "--severity", "high"])),
+    row(Code::ReviewIdRequired, 2, |place| cli(place, &["I5"])),
     row(Code::TimeInvalid, 2, |place| cli(place, &["G2", "--since", "soon"])),
     row(Code::SchemaUnknownType, 2, |place| cli(place, &["Q8", "--kind", "x", "--payload-json", "{}"])),
     row(Code::SchemaType, 2, |place| cli(place, &["Q8", "--kind", "gotcha", "--payload-json", "[]"])),
@@ -284,6 +286,7 @@ const WITH_EXAMPLE: &[Code] = &[
     Code::PayloadType,
     Code::PathRequired,
     Code::FileNotFound,
+    Code::ReviewIdRequired,
     Code::ContractRequired,
 ];
 

@@ -102,7 +102,7 @@ mod tests {
         assert!(script(&line).unwrap().contains("-0.5 --> 1.5\n    line [0.5]"));
         let pie = Chart::Pie {
             title: "Outcomes".into(),
-            slices: vec![("A\" : 1\n%%{init}%%".into(), 2), ("zero".into(), 0)],
+            slices: vec![("A\" ; 1\n%%{init}%%".into(), 2), ("zero".into(), 0)],
         };
         assert_eq!(script(&pie).unwrap(), "pie showData\n    title Outcomes\n    \"A 1 init\" : 2");
     }

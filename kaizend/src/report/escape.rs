@@ -121,7 +121,7 @@ pub fn label(raw: &str) -> String {
     let kept: String = raw
         .chars()
         .map(|character| {
-            if character.is_alphanumeric() || matches!(character, '-' | '_' | '.' | '/' | '+') {
+            if character.is_alphanumeric() || matches!(character, '-' | '_' | '.' | '/' | '+' | ':') {
                 character
             } else {
                 ' '
@@ -258,7 +258,7 @@ mod tests {
         fn a_label_is_harmless_in_quotes(raw in "\\PC{0,80}") {
             let label = label(&raw);
             prop_assert!(!label.is_empty() && label.chars().count() <= LABEL_CHARS);
-            let marks = ['"', '\n', '%', '{', '}', ';', '#', '<', '>', '`', '[', ']', ':', '|', '\\'];
+            let marks = ['"', '\n', '%', '{', '}', ';', '#', '<', '>', '`', '[', ']', '|', '\\'];
             prop_assert!(!label.contains(marks));
         }
 

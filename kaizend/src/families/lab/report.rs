@@ -64,7 +64,7 @@ impl WriteOperation for LabReport {
         let mut gains: Vec<(String, f64)> = rows
             .iter()
             .filter_map(|row| {
-                Some((row.text("created_at").get(5..16)?.to_owned(), score(row, "candidate_score")?))
+                Some((row.text("created_at").get(5..16)?.replace('T', " "), score(row, "candidate_score")?))
             })
             .collect();
         gains.sort_by(|left, right| left.0.cmp(&right.0));

@@ -135,7 +135,11 @@ async fn tell(tx: &mut ReadTx, parts: &[Part]) -> Result<Told, Denial> {
             let mut cells = vec![Inline::new().record(row.text("id"), title)];
             cells.extend(part.columns.iter().map(|(_, column)| {
                 let text = shown(row.get(column));
-                if *column == "task_id" && !text.is_empty() { Inline::new().code(text) } else { text.into() }
+                if *column == "task_id" && !text.is_empty() {
+                    Inline::new().record(text, None)
+                } else {
+                    text.into()
+                }
             }));
             cells
         });

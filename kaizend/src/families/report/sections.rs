@@ -128,7 +128,9 @@ fn by_day_and_task(kind: &Kind, rows: &[Row], context: &Context) -> Vec<Section>
         }
     }
     let mut sections = Vec::new();
-    for (day, tasks) in days {
+    for (day, mut tasks) in days {
+        // What belongs to no task comes last; the order is otherwise kept.
+        tasks.sort_by_key(|(task, _)| task.is_empty());
         let events: usize = tasks.iter().map(|(_, entries)| entries.len()).sum();
         sections.push(Section::new(format!("{day} ({events})")));
         for (task, entries) in tasks {

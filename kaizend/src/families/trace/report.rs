@@ -348,7 +348,7 @@ async fn scores(tx: &mut ReadTx, events: &[Row]) -> Result<Option<Section>, Deni
     for (name, mut points) in longest.into_iter().filter(|(_, points)| points.len() > 1).take(CHARTS) {
         points.sort_by(|left, right| (&left.0, &left.1).cmp(&(&right.0, &right.1)));
         let points =
-            points.iter().map(|(time, _, value)| (time.get(5..16).unwrap_or(time).to_owned(), *value));
+            points.iter().map(|(time, _, value)| (time.get(5..16).unwrap_or(time).replace('T', " "), *value));
         let title = format!("Score {name}");
         section = section.with(Block::Chart(Chart::Line { title, unit: "score", points: points.collect() }));
     }
