@@ -135,7 +135,9 @@ impl Registry {
             let prepared = O::prepare(&context, params).await?;
             let plane = context.plane().await?;
             let apply = Box::new(move |tx: &mut WriteTx<'_>| {
-                warnings.iter().for_each(|warning| tx.warn(warning.as_str()));
+                for warning in &warnings {
+                    tx.warn(warning.as_str());
+                }
                 to_text(&O::apply(tx, &prepared)?)
             });
             plane.write(O::CODE, caller, key, apply).await

@@ -3,7 +3,7 @@
 //! Each part of the check stands in a module of its own. Faults never end a check: what is damaged in one place must
 //! not hide what is damaged in another.
 
-mod content;
+pub(super) mod content;
 mod derived;
 mod file;
 mod findings;
@@ -11,7 +11,7 @@ mod journal;
 mod references;
 mod snapshot;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::path::Path;
 

@@ -5,7 +5,7 @@
 
 mod assigned;
 pub mod gate;
-mod json;
+pub(crate) mod json;
 pub mod rules;
 pub mod scan;
 #[cfg(test)]
