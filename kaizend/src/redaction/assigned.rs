@@ -29,7 +29,7 @@ pub(super) const KEYWORDS: &[&str] = &[
 pub(super) const PATTERN: &str = concat!(
     r"(?i)(?P<name>(?P<strong>password|passwd|passphrase|secret(?:[_-]?(?:access[_-]?)?key)?|api[_-]?key",
     r"|(?:access|auth|refresh)[_-]?token|private[_-]?key|\bbearer)|token|pwd|credential)s?[0-9]{0,3}",
-    r#"(?P<more>(?:[_-][a-z0-9]{1,32}){0,4})(?:\\?["'`]|\])?[ \t]{0,8}(?P<sep>:=|=>|[:=])(?P<space>[ \t]{0,8})"#,
+    r#"(?P<more>(?:[_-][a-z0-9]+){0,4})(?:\\?["'`]|\])?[ \t]{0,8}(?P<sep>:=|=>|[:=])(?P<space>[ \t]{0,8})"#,
 );
 
 pub(super) const HITS: &[&str] = &[

@@ -31,7 +31,7 @@ crate::params! {
         id: Option<String>,
         /// The field that holds the secret: title, summary, body, payload_json or another text of the record.
         field: Option<String>,
-        /// Replace the whole field by [ERASED], also where no secret is recognised in it.
+        /// Replace the whole field, also where no secret is recognised in it.
         whole: bool,
         /// Why, for the ledger.
         reason: Option<String>,
