@@ -142,7 +142,9 @@ impl Registry {
             let plane = context.plane().await?;
             let file = O::file(&prepared);
             let apply = Box::new(move |tx: &mut WriteTx<'_>| {
-                warnings.iter().for_each(|warning| tx.warn(warning.as_str()));
+                for warning in &warnings {
+                    tx.warn(warning.as_str());
+                }
                 to_text(&O::apply(tx, &prepared)?)
             });
             let outcome = plane.write(O::CODE, caller, key, apply).await;

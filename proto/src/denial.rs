@@ -82,6 +82,7 @@ codes! {
     TextTooLong "DENIED_TEXT_TOO_LONG" Invalid 2 "Shorten the field to its byte limit, or keep the text in a file and record it with A1.";
     TextInvalid "DENIED_TEXT_INVALID" Invalid 2 "Remove the character that cannot be stored from the field.";
     Secret "DENIED_SECRET" Invalid 2 "Take the secret out, or repeat the call with --redact, which stores [REDACTED:class] in its place; a secret that somebody may have seen should be changed.";
+    NothingToErase "DENIED_NOTHING_TO_ERASE" Conflict 2 "Name the field that holds the secret, or pass --whole to replace the whole field by [ERASED].";
     TraceRedaction "DENIED_TRACE_REDACTION" Invalid 2 "Take the secrets and personal details out of the fields that are named, or repeat the call with --redact.";
     IdRequired "DENIED_ID_REQUIRED" Invalid 2 "Name the record."
         example "kaizenctl {op} --id RECORD_ID --json";

@@ -105,6 +105,10 @@ const SIMPLE: &[Row] = &[
     row(Code::TextTooLong, 2, |place| g1(place, "--title", &"x".repeat(513))),
     row(Code::TextInvalid, 2, |place| params(place, "W1", r#"{"title":"a\u0000b","summary":"S."}"#)),
     row(Code::Secret, 2, |place| g1(place, "--body", concat!("AKIA", "IOSFODNN7EXAMPLE"))),
+    row(Code::NothingToErase, 2, |place| {
+        let id = place.id(NEW);
+        cli(place, &["K12", "--id", &id, "--field", "summary"])
+    }),
     row(Code::IdRequired, 2, |place| cli(place, &["G4"])),
     row(Code::IdAmbiguous, 2, |place| {
         for _ in 0..2 {

@@ -232,3 +232,43 @@ fn a_repeated_call_is_known_by_what_was_sent() {
     assert_eq!(other["code"], "DENIED_KEY_REUSED");
     assert_eq!(place.count("SELECT count(*) FROM tasks"), 1);
 }
+
+/// What was stored before anybody knew that it should not be: here a text that policies may keep.
+#[test]
+fn an_erased_text_is_in_no_file_any_more() {
+    let place = Place::new();
+    let home = "/home/victim";
+    let body = format!("The rules are in {home}/rules.md, and the word is swordfish-and-chips.");
+    let policy = place.id(&["X1", "--title", "T", "--summary", "S.", "--body", &body]);
+    place.ok(&["K3"]);
+    place.ok(&["K6"]);
+    let erased =
+        place.ok(&["record-erase", "--id", &policy[..12], "--field", "body", "--reason", "It is private."]);
+    assert_eq!(erased["classes"], json!(["posix_home_path"]));
+    assert_eq!(erased["id"], policy.as_str());
+    assert_eq!(erased["rows"], json!({"private_policy": 1, "private_policy_revision": 1}));
+    assert_sound(&place);
+    assert_eq!(place.ok(&["X3", "--query", home])["count"], 0);
+    assert_eq!(place.ok(&["X3", "--query", "swordfish"])["count"], 1);
+    // A personal detail is masked in its field only; the whole text goes from the backup as well.
+    let whole = ["K12", "--id", &policy, "--field", "body", "--whole"];
+    let erased = place.ok(&whole);
+    assert_eq!(erased["backups_rewritten"].as_array().unwrap().len(), 1, "{erased}");
+    assert_eq!(place.ok(&["X3", "--query", "swordfish"])["count"], 0);
+    assert_eq!(place.ok(&["X4", "--id", &policy])["record"]["body"], "[ERASED]");
+    for text in [home, "swordfish"] {
+        assert_nowhere(&place, text);
+    }
+    assert_sound(&place);
+    // The daemon keeps working, and another backup can be made.
+    place.ok(&whole);
+    place.ok(&["W1", "--title", "T", "--summary", "S."]);
+    place.ok(&["K3"]);
+    assert_sound(&place);
+    let denial = place.denied(&["K12", "--id", &policy], "DENIED_USAGE", 2);
+    assert!(denial["message"].as_str().unwrap().contains("--field"), "{denial}");
+    place.denied(&["K12", "--id", &policy, "--field", "id", "--whole"], "DENIED_USAGE", 2);
+    let reason = format!("It was {KEY}.");
+    let outcome = place.run(["K12", "--id", &policy, "--field", "body", "--reason", &reason, "--json"]);
+    refused(&outcome, "reason", KEY);
+}

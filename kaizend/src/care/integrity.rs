@@ -3,14 +3,14 @@
 //! Each part of the check stands in a module of its own. Faults never end a check: what is damaged in one place must
 //! not hide what is damaged in another.
 
-mod content;
+pub(super) mod content;
 mod derived;
 mod file;
 mod findings;
 mod journal;
 mod references;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::path::Path;
 

@@ -7,12 +7,12 @@ mod snippet;
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::core::{
     BackedUp, CheckPlane, FoundOperations, ManifestWritten, Nothing, OperationFind, OperationWanted,
-    PlaneBackup, PlaneCheck, PlaneChecked, RecordFind, RecordInspect, SchemaReport, SchemaState,
-    SchemaStatus, WriteManifest,
+    PlaneBackup, PlaneCheck, PlaneChecked, RecordErase, RecordErased, RecordFind, RecordInspect,
+    SchemaReport, SchemaState, SchemaStatus, WhatToErase, WriteManifest,
 };
 use kaizen_proto::operation::Status;
 
-use crate::care::{integrity, manifest};
+use crate::care::{erase, integrity, manifest};
 use crate::plane::schema;
 use crate::registry::{Context, PlainOperation, Registry};
 
@@ -25,7 +25,8 @@ pub fn register(registry: &mut Registry) {
         .plain::<PlaneBackup>()
         .plain::<WriteManifest>()
         .read::<RecordInspect>()
-        .read::<RecordFind>();
+        .read::<RecordFind>()
+        .plain::<RecordErase>();
 }
 
 impl PlainOperation for OperationFind {
@@ -118,5 +119,14 @@ impl PlainOperation for WriteManifest {
     async fn run(context: &Context, _params: Nothing) -> Result<ManifestWritten, Denial> {
         let plane = context.plane().await?;
         manifest::write(&plane, context.binding.root()?).await
+    }
+}
+
+impl PlainOperation for RecordErase {
+    async fn run(context: &Context, params: WhatToErase) -> Result<RecordErased, Denial> {
+        let request = erase::request(params)?;
+        let caller = context.binding.caller(false, &mut Vec::new())?;
+        let plane = context.plane().await?;
+        erase::run(&plane, context.binding.root()?, caller, request).await
     }
 }

@@ -90,6 +90,17 @@ impl<'a> WriteTx<'a> {
         id: &str,
         changes: &[(&'static str, Cell<'_>)],
     ) -> Result<(), Denial> {
+        self.rewrite(table, id, changes)
+    }
+
+    /// [`WriteTx::update`] of a table and columns that were read from the database itself, for what looks after all of
+    /// them.
+    pub(crate) fn rewrite(
+        &mut self,
+        table: &str,
+        id: &str,
+        changes: &[(&str, Cell<'_>)],
+    ) -> Result<(), Denial> {
         let table = self.table(table)?;
         let before = self.current(table, id)?;
         let mut after: Vec<Cell<'_>> = before.cells.iter().map(OwnedCell::as_cell).collect();
@@ -138,7 +149,20 @@ impl<'a> WriteTx<'a> {
         query(self.connection, sql, parameters).map_err(|error| fault::from_rusqlite("read", &error))
     }
 
-    fn table(&self, name: &'static str) -> Result<&'a Table, Denial> {
+    /// All tables that the journal covers, by name.
+    pub(crate) fn journalled(&self) -> Vec<&'a Table> {
+        let tables: &'a Tables = self.tables;
+        let mut journalled: Vec<_> = tables.values().filter(|table| table.journalled).collect();
+        journalled.sort_by(|left, right| left.name.cmp(&right.name));
+        journalled
+    }
+
+    /// Forgets the replies that hold a text. The calls that they answered are carried out again when they are sent again.
+    pub(crate) fn forget_replies(&self, text: &str) -> Result<(), Denial> {
+        self.execute("DELETE FROM requests WHERE instr(reply, $1) > 0", &[Cell::Text(text)])
+    }
+
+    fn table(&self, name: &str) -> Result<&'a Table, Denial> {
         let tables: &'a Tables = self.tables;
         tables.get(name).ok_or_else(|| fault::unexpected("write a row", &format!("no table {name}")))
     }

@@ -29,7 +29,7 @@ pub(super) const KEYWORDS: &[&str] = &[
 pub(super) const PATTERN: &str = concat!(
     r"(?i)(?P<name>(?P<strong>password|passwd|passphrase|secret(?:[_-]?(?:access[_-]?)?key)?|api[_-]?key",
     r"|(?:access|auth|refresh)[_-]?token|private[_-]?key|\bbearer)|token|pwd|credential)s?[0-9]{0,3}",
-    r#"(?P<more>(?:[_-][a-z0-9]{1,32}){0,4})(?:\\?["'`]|\])?[ \t]{0,8}(?P<sep>:=|=>|[:=])(?P<space>[ \t]{0,8})"#,
+    r#"(?P<more>(?:[_-][a-z0-9]+){0,4})(?:\\?["'`]|\])?[ \t]{0,8}(?P<sep>:=|=>|[:=])(?P<space>[ \t]{0,8})"#,
 );
 
 pub(super) const HITS: &[&str] = &[
@@ -234,7 +234,7 @@ impl<'t> Value<'t> {
 }
 
 fn quoted_end(text: &str, quote: char) -> usize {
-    text.find(|character| character == quote || character == '\n').unwrap_or(text.len())
+    text.find([quote, '\n']).unwrap_or(text.len())
 }
 
 fn run_end(text: &str) -> usize {
@@ -293,30 +293,26 @@ impl Judged<'_> {
         if !starts_like_name {
             return false;
         }
-        match identifier {
-            Some(end) => {
-                let rest = &value[end..];
-                let has_no_digit = !value[..end].bytes().any(|byte| byte.is_ascii_digit());
-                let next_name = |mark: &str| {
-                    rest.strip_prefix(mark)
-                        .and_then(|rest| rest.chars().next())
-                        .is_some_and(|next| next.is_ascii_alphabetic() || next == '_')
-                };
-                has_no_digit
-                    && (rest.starts_with(['(', '[', '<'])
-                        || rest.starts_with("!(")
-                        || [".", "::", "->", "?."].iter().any(|mark| next_name(mark)))
-            }
-            // `trimmed` has taken the closing mark away.
-            None => {
-                let lower = value.to_ascii_lowercase();
-                let names_a_secret = SECRET_WORDS.iter().any(|word| lower.ends_with(word));
-                let in_code = self.spaced || self.is_followed_by([',', ')', ';']);
-                lower == self.name.to_ascii_lowercase()
-                    || (names_a_secret && lower.contains('_') && in_code)
-                    || (self.colon && is_type(value) && self.is_followed_by([',', ')', ';', '=', '}']))
-            }
+        if let Some(end) = identifier {
+            let rest = &value[end..];
+            let has_no_digit = !value[..end].bytes().any(|byte| byte.is_ascii_digit());
+            let next_name = |mark: &str| {
+                rest.strip_prefix(mark)
+                    .and_then(|rest| rest.chars().next())
+                    .is_some_and(|next| next.is_ascii_alphabetic() || next == '_')
+            };
+            return has_no_digit
+                && (rest.starts_with(['(', '[', '<'])
+                    || rest.starts_with("!(")
+                    || [".", "::", "->", "?."].iter().any(|mark| next_name(mark)));
         }
+        // `trimmed` has taken the closing mark away.
+        let lower = value.to_ascii_lowercase();
+        let names_a_secret = SECRET_WORDS.iter().any(|word| lower.ends_with(word));
+        let in_code = self.spaced || self.is_followed_by([',', ')', ';']);
+        lower == self.name.to_ascii_lowercase()
+            || (names_a_secret && lower.contains('_') && in_code)
+            || (self.colon && is_type(value) && self.is_followed_by([',', ')', ';', '=', '}']))
     }
 
     /// Whether a value after a colon is the beginning of a sentence.
@@ -350,9 +346,8 @@ pub(super) fn is_reference(value: &str) -> bool {
     let (first, second) = (characters.next().unwrap_or_default(), characters.next().unwrap_or_default());
     let starts = match first {
         '$' => second.is_ascii_alphabetic() || matches!(second, '{' | '(' | '_'),
-        '{' => true,
+        '{' | '<' => true,
         '#' | '@' => second == '{',
-        '<' => true,
         '%' => second.is_ascii_uppercase() || matches!(second, 's' | 'd' | 'v' | '(' | '{'),
         '!' => value[1..].chars().all(|character| character.is_ascii_alphabetic() || character == ':'),
         '[' => value.starts_with("[REDACTED"),

@@ -144,8 +144,31 @@ fn look(text: &str, kinds: &[Kind], at: Option<&str>, depth: usize, found: &mut 
     }
 }
 
+/// The texts that are found, with their classes, in the spelling that they have once escapes are read.
+pub(crate) fn found_texts(text: &str, kinds: &[Kind]) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    collect(text, kinds, DEPTH, &mut found);
+    found
+}
+
+fn collect(text: &str, kinds: &[Kind], depth: usize, found: &mut Vec<(&'static str, String)>) {
+    let hits = scan::scan_for(text, kinds);
+    found.extend(hits.into_iter().map(|hit| (hit.class, text[hit.range].to_owned())));
+    if depth == 0 {
+        return;
+    }
+    for token in tokens(text).unwrap_or_default() {
+        if text[token.range.clone()].contains('\\') {
+            collect(&token.value, kinds, depth - 1, found);
+        }
+        if token.is_secret_by_name(kinds) {
+            found.push((BY_NAME, token.value));
+        }
+    }
+}
+
 /// The text with masks in place of what [`examine`] finds. A JSON text stays one.
-pub(super) fn mask<'t>(text: &'t str, kinds: &[Kind]) -> Cow<'t, str> {
+pub(crate) fn mask<'t>(text: &'t str, kinds: &[Kind]) -> Cow<'t, str> {
     mask_within(text, kinds, DEPTH)
 }
 

@@ -1,11 +1,11 @@
 //! Keeping secrets and personal details out of what is stored.
 //!
-//! [`RULES`] say what they look like, [`scan`] finds them and [`mask`] replaces them. [`gate`] holds every writing
+//! [`RULES`] say what they look like, [`scan()`] finds them and [`mask`] replaces them. [`gate`] holds every writing
 //! operation to it, in one place; operations whose payload has names of its own call [`assert_clean`].
 
 mod assigned;
 pub mod gate;
-mod json;
+pub(crate) mod json;
 pub mod rules;
 pub mod scan;
 #[cfg(test)]

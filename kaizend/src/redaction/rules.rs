@@ -393,7 +393,8 @@ fn url_password(_text: &str, captures: &Captures<'_>) -> Option<Range<usize>> {
     }
     let web = whole.as_str().get(..4).is_some_and(|start| start.eq_ignore_ascii_case("http"));
     let word = matches!(password.as_str(), "password" | "pass" | "passwd" | "secret" | "token");
-    (!(web && word) && !assigned::is_reference(password.as_str())).then(|| password.range())
+    let is_none = (web && word) || assigned::is_reference(password.as_str());
+    (!is_none).then(|| password.range())
 }
 
 /// A JSON Web Token is longer than three short words with dots between them.

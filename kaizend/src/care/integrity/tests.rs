@@ -9,7 +9,7 @@ use serde_json::json;
 use self::lab::{Lab, filled};
 use super::check;
 
-mod lab;
+pub(in crate::care) mod lab;
 
 fn has(found: &Integrity, check: &str, table: &str, id: &str) -> bool {
     let wanted = |fault: &&Fault| {

@@ -25,19 +25,19 @@ use crate::plane::{Caller, Plane, WriteTx};
 use crate::registry::{Context, WriteOperation};
 
 /// Texts that every layer must carry through unchanged.
-pub(super) const NASTY: &str =
+pub(in crate::care) const NASTY: &str =
     "quote \" backslash \\ tab \t bell \u{7} unit \u{1f} del \u{7f} é \u{2028} 😀 'it''s' $1";
 
 /// A plane in a directory of its own, as the daemon holds it.
-pub(super) struct Lab {
+pub(in crate::care) struct Lab {
     directory: tempfile::TempDir,
     context: Context,
-    pub(super) caller: Arc<Caller>,
+    pub(in crate::care) caller: Arc<Caller>,
     open: Option<(Plane, PlaneLock)>,
 }
 
 impl Lab {
-    pub(super) fn new() -> Self {
+    pub(in crate::care) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let binding = Binding {
             root: Some(directory.path().canonicalize().unwrap()),
@@ -52,25 +52,29 @@ impl Lab {
         lab
     }
 
-    pub(super) fn db_path(&self) -> PathBuf {
+    pub(in crate::care) fn root(&self) -> PathBuf {
+        self.directory.path().canonicalize().unwrap()
+    }
+
+    pub(in crate::care) fn db_path(&self) -> PathBuf {
         self.directory.path().join("AI/db/kaizen.db")
     }
 
-    pub(super) fn open(&mut self) {
+    pub(in crate::care) fn open(&mut self) {
         self.open = Some(Plane::open(&self.db_path(), "test").unwrap());
     }
 
-    pub(super) fn plane(&self) -> &Plane {
+    pub(in crate::care) fn plane(&self) -> &Plane {
         &self.open.as_ref().unwrap().0
     }
 
-    pub(super) async fn close(&mut self) {
+    pub(in crate::care) async fn close(&mut self) {
         let (plane, lock) = self.open.take().unwrap();
         plane.close().await;
         drop(lock);
     }
 
-    pub(super) async fn write<O: WriteOperation>(&self, params: Value) -> Value {
+    pub(in crate::care) async fn write<O: WriteOperation>(&self, params: Value) -> Value {
         let prepared = O::prepare(&self.context, serde_json::from_value(params).unwrap()).await.unwrap();
         let apply = Box::new(move |tx: &mut WriteTx<'_>| {
             O::apply(tx, &prepared).map(|output| serde_json::to_string(&output).unwrap())
@@ -80,7 +84,7 @@ impl Lab {
     }
 
     /// Changes the closed plane behind its back, and checks it.
-    pub(super) async fn tampered(mut self, sql: &str) -> Integrity {
+    pub(in crate::care) async fn tampered(mut self, sql: &str) -> Integrity {
         self.close().await;
         let connection = Connection::open(self.db_path()).unwrap();
         connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
@@ -94,16 +98,16 @@ impl Lab {
 }
 
 /// Ids of what [`filled`] wrote.
-pub(super) struct Ids {
-    pub(super) task: String,
-    pub(super) gotcha: String,
-    pub(super) revision: String,
-    pub(super) blocker: String,
-    pub(super) seq: i64,
+pub(in crate::care) struct Ids {
+    pub(in crate::care) task: String,
+    pub(in crate::care) gotcha: String,
+    pub(in crate::care) revision: String,
+    pub(in crate::care) blocker: String,
+    pub(in crate::care) seq: i64,
 }
 
 /// A plane with at least one record of every kind that can be written.
-pub(super) async fn filled() -> (Lab, Ids) {
+pub(in crate::care) async fn filled() -> (Lab, Ids) {
     let lab = Lab::new();
     let id = |reply: &Value| reply["id"].as_str().unwrap().to_owned();
     let text = json!({"title": "A title", "summary": NASTY, "body": NASTY});
