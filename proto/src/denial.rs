@@ -23,6 +23,8 @@ pub enum Kind {
     Busy,
     /// The daemon is on its way out; the same call succeeds with the next one.
     Draining,
+    /// The caller took the call back.
+    Cancelled,
     /// A fault on our side or of the machine.
     Internal,
 }
@@ -38,6 +40,8 @@ impl Kind {
             Kind::Conflict => -32012,
             Kind::Busy => -32013,
             Kind::Draining => -32014,
+            // The Language Server Protocol's `RequestCancelled`.
+            Kind::Cancelled => -32800,
         }
     }
 }
@@ -103,6 +107,8 @@ codes! {
     SchemaEnum "DENIED_SCHEMA_ENUM" Invalid 2 "Use one of the allowed values.";
     RecordNotFound "DENIED_RECORD_NOT_FOUND" NotFound 1 "Check the id; list or query the records to find it.";
     AlreadyPromoted "DENIED_ALREADY_PROMOTED" Conflict 2 "Use the record that exists, or revise it.";
+    CursorReset "DENIED_CURSOR_RESET" Conflict 1 "Forget what was read, read the state anew (K10 --since 0 gives the whole journal), and go on from the `cursor` given here."
+        example "kaizenctl {op} --since 0 --json";
     KeyReused "DENIED_KEY_REUSED" Conflict 2 "Use a new idempotency key for a new call.";
     ProjectRequired "DENIED_PROJECT_REQUIRED" Conflict 2 "Run `kaizenctl init` in the project's root, or pass --project DIR.";
     ProjectNotFound "DENIED_PROJECT_NOT_FOUND" NotFound 1 "Pass a directory that exists.";
@@ -122,6 +128,8 @@ codes! {
     StorageReadOnly "DENIED_STORAGE_READ_ONLY" Conflict 1 "Make the project's AI directory a directory that this user can write.";
     StorageError "DENIED_STORAGE_ERROR" Busy 75 "Check the disk, then repeat the call with the same idempotency key, which keeps it from happening twice.";
     Busy "DENIED_BUSY" Busy 75 "Repeat the call a little later.";
+    Timeout "DENIED_TIMEOUT" Busy 75 "Look at the daemon (`kaizenctl daemon status`), then repeat the call; a write with the same --key happens once.";
+    Cancelled "DENIED_CANCELLED" Cancelled 130 "Nothing; the caller took the call back.";
     Draining "DENIED_DRAINING" Draining 75 "Repeat the call; a new daemon takes it.";
     Config "DENIED_CONFIG" Invalid 2 "Correct kaizen.toml.";
     RuntimeDir "DENIED_RUNTIME_DIR" Conflict 1 "Make the directory writable for this user alone, or set KAIZEN_RUNTIME_DIR to one that is.";

@@ -16,6 +16,7 @@ mod core;
 mod denials;
 mod gotcha;
 mod help;
+mod journal;
 mod learning;
 mod lifecycle;
 mod output;
