@@ -139,6 +139,9 @@ codes! {
     Unexpected "ERROR_UNEXPECTED" Internal 1 "Report the incident with the daemon's log: `kaizenctl daemon logs`.";
 }
 
+/// Bytes of a field's text, above which it is cut: as long as the longest path.
+const LONGEST_FIELD: usize = 4096;
+
 /// Why a call was not carried out. Serialises to the object that kaizenctl prints and that JSON-RPC errors carry as
 /// `data`: `status`, `code`, the code's own fields, `exit_code`, `retryable` when it is, `example` when there is one.
 #[derive(Clone, Debug, PartialEq)]
@@ -177,7 +180,15 @@ impl Denial {
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         let action = self.fields.shift_remove("required_action");
-        self.fields.insert(name.into(), value.into());
+        let mut value = value.into();
+        // A denial does not repeat the whole of what it refuses.
+        if let Value::String(text) = &mut value
+            && text.len() > LONGEST_FIELD
+        {
+            text.truncate(text.floor_char_boundary(LONGEST_FIELD));
+            text.push('…');
+        }
+        self.fields.insert(name.into(), value);
         if let Some(action) = action {
             self.fields.insert("required_action".into(), action);
         }
@@ -291,6 +302,14 @@ mod tests {
         assert_eq!(example(Code::SummaryRequired, &Card::of::<TaskUpdate>()), TaskUpdate::EXAMPLE);
         assert_eq!(example(Code::FileNotFound, &Card::of::<ArtifactVerify>()), ArtifactVerify::EXAMPLE);
         assert_eq!(example(Code::DatabaseLocked, &G1), Value::Null);
+    }
+
+    #[test]
+    fn a_denial_does_not_repeat_the_whole_input() {
+        let denial = Denial::record_not_found(&"ü".repeat(100_000), "tasks").message("x".repeat(4096));
+        let id = denial.field("id").and_then(Value::as_str).unwrap();
+        assert!(id.len() < 4100 && id.starts_with("üü") && id.ends_with("ü…"), "{}", id.len());
+        assert_eq!(denial.field("message").and_then(Value::as_str).map(str::len), Some(4096));
     }
 
     #[test]

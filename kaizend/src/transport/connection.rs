@@ -173,7 +173,6 @@ impl Connection {
         let id = request.id.map(Id::into_owned);
         let wants_reply = id.is_some();
         let call = self.dispatch(id, &request.method, request.params);
-        // Whoever cannot be told the number of a subscription does not get one.
         if wants_reply { call } else { call.map(|_| Answer::default()).boxed() }
     }
 
@@ -184,6 +183,8 @@ impl Connection {
             method::HELLO => ready(self.hello(&id, params)),
             method::STATUS => ready(answer(&id, Ok(self.daemon.status()))),
             method::STOP => self.stop(id, params),
+            // Whoever cannot be told the number of a subscription does not get one.
+            feed::method::SUBSCRIBE if asked.is_none() => ready(String::new()),
             feed::method::SUBSCRIBE => self.subscribe(id, params),
             feed::method::UNSUBSCRIBE => ready(answer(&id, self.unsubscribe(params))),
             feed::method::CANCEL => {

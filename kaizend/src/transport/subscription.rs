@@ -129,8 +129,12 @@ impl Subscription {
                         self.told.seq = end;
                         false
                     } else {
-                        if head.changed().await.is_err() {
-                            // The project was closed.
+                        let over = tokio::select! {
+                            changed = head.changed() => changed.is_err(),
+                            // Where a directory was replaced, the new plane is open beside the old one.
+                            _ = self.opened.changed() => true,
+                        };
+                        if over {
                             self.head = None;
                         }
                         continue;
@@ -143,6 +147,7 @@ impl Subscription {
                             let seq = *head.borrow();
                             self.head = Some(head);
                             if plane_id == self.told.plane_id && seq >= self.told.seq {
+                                // The same one, and what was missed shows as a change.
                                 continue;
                             }
                             self.told = Cursor { plane_id, seq };
