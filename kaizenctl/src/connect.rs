@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 const QUOTED_LOG: u64 = 2000;
 
 /// How long the daemon may be silent, unless `KAIZEN_TIMEOUT` says otherwise.
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_mins(2);
 /// How long it may take to say that it is alive.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 

@@ -129,10 +129,8 @@ impl Follower<'_> {
         let greeted = self.call(connection, hello::method::HELLO, &hello);
         self.hello = hello;
         greeted?;
-        if self.cursor.is_none()
-            && let Some(limit) = self.past.clone()
-        {
-            self.pull(connection, Some(limit))?;
+        if self.cursor.is_none() && self.past.is_some() {
+            self.pull(connection)?;
         }
         let subscribe = serde_json::to_string(&Subscribe { cursor: self.cursor.clone() }).unwrap_or_default();
         let subscribed = self.call(connection, method::SUBSCRIBE, &subscribe)?;
@@ -141,26 +139,26 @@ impl Follower<'_> {
             self.cursor = Some(subscribed.cursor);
         } else {
             // Filters are refused here at the latest, not with the first change.
-            self.pull(connection, None)?;
+            self.pull(connection)?;
         }
         loop {
             if self.changed {
-                self.pull(connection, None)?;
+                self.pull(connection)?;
             } else if let Incoming::Notification { method, .. } = self.next(connection)? {
                 self.changed = method == method::CHANGED;
             }
         }
     }
 
-    /// Reads and prints what comes after the cursor, all of it.
-    fn pull(&mut self, connection: &mut Connection, past: Option<Value>) -> Result<(), Stop> {
+    /// Reads and prints what comes after the cursor, all of it; without one, the last entries.
+    fn pull(&mut self, connection: &mut Connection) -> Result<(), Stop> {
         loop {
             // What was told before a call, its reply covers; what is told from now on, it may not.
             self.changed = false;
             let mut params = self.filters.clone();
-            match (&self.cursor, &past) {
-                (Some(cursor), _) => params.insert("since".into(), json!(cursor)),
-                (None, limit) => params.insert("limit".into(), json!(limit)),
+            match &self.cursor {
+                Some(cursor) => params.insert("since".into(), json!(cursor)),
+                None => params.insert("limit".into(), json!(self.past)),
             };
             let reply = self.call(connection, self.card.method, &Value::Object(params).to_string())?;
             let page: Page = parse(&reply)?;

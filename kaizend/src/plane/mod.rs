@@ -93,7 +93,7 @@ pub struct Plane {
     readers: SqlitePool,
     thread: std::sync::Mutex<Option<std::thread::JoinHandle<()>>>,
     last_used: AtomicI64,
-    plane_id: String,
+    id: String,
     /// The database, open for reading as long as SQLite has it open: POSIX takes all locks of a process on a file away
     /// when any descriptor of it is closed, so nobody else here may open and close it.
     file: Arc<File>,
@@ -138,7 +138,7 @@ impl Plane {
             queue,
             thread: std::sync::Mutex::new(Some(thread)),
             last_used: AtomicI64::new(Timestamp::now().micros()),
-            plane_id,
+            id: plane_id,
         };
         Ok((plane, opened.lock))
     }
@@ -150,7 +150,7 @@ impl Plane {
 
     /// The data plane's own name, by which a cursor tells whether it is still the same.
     pub fn plane_id(&self) -> &str {
-        &self.plane_id
+        &self.id
     }
 
     /// The database for reading its bytes without letting go of SQLite's locks. Not to be cloned with `try_clone`.

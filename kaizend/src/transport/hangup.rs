@@ -26,7 +26,7 @@ pub(super) async fn of(stream: &Stream) {
             let _ = own.try_io(Interest::WRITABLE, || Err::<(), _>(ErrorKind::WouldBlock.into()));
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 #[cfg(not(unix))]

@@ -58,13 +58,13 @@ impl Subscriptions {
         binding: Arc<Binding>,
         params: Subscribe,
     ) -> Result<impl Future<Output = Result<(Subscription, Subscribed), Denial>> + use<>, Denial> {
-        let place = self.places.clone().try_acquire_owned().map_err(|_| {
+        let permit = self.places.clone().try_acquire_owned().map_err(|_| {
             Denial::usage(format!("this connection has {MAX_SUBSCRIPTIONS} subscriptions already"))
                 .with("limit", MAX_SUBSCRIPTIONS)
                 .action("Send journal.unsubscribe for one of them; one is enough for a project.")
         })?;
         self.last += 1;
-        Ok(subscribe(daemon, binding, params, self.last, place))
+        Ok(subscribe(daemon, binding, params, self.last, permit))
     }
 
     /// Takes in one whose reply is about to be sent.
@@ -95,7 +95,7 @@ async fn subscribe(
     binding: Arc<Binding>,
     params: Subscribe,
     number: u64,
-    place: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 ) -> Result<(Subscription, Subscribed), Denial> {
     let _call = daemon.begin_call()?;
     let since = params.cursor.map(|cursor| Since::parse("cursor", &cursor)).transpose()?;
@@ -109,57 +109,61 @@ async fn subscribe(
         since.check(&end)?;
         told.seq = since.seq;
     }
-    let reply = Subscribed {
+    let welcome = Subscribed {
         status: Status::Ok,
         subscription: number,
         cursor: end.to_string(),
         plane_id: end.plane_id,
         seq: end.seq,
     };
-    Ok((Subscription { number, binding, told, head: Some(follow), opened, _place: place }, reply))
+    Ok((Subscription { number, binding, told, head: Some(follow), opened, _place: permit }, welcome))
 }
 
 impl Subscription {
     async fn changed(&mut self, daemon: &Daemon) -> Changed {
         loop {
-            let reset = match &mut self.head {
-                Some(head) => {
-                    let end = *head.borrow_and_update();
-                    if end > self.told.seq {
-                        self.told.seq = end;
-                        false
-                    } else {
-                        let over = tokio::select! {
-                            changed = head.changed() => changed.is_err(),
-                            // Where a directory was replaced, the new plane is open beside the old one.
-                            _ = self.opened.changed() => true,
-                        };
-                        if over {
-                            self.head = None;
-                        }
-                        continue;
-                    }
+            if let Some(head) = &mut self.head {
+                if let Some(end) = grown(head, &mut self.opened, self.told.seq).await {
+                    self.told.seq = end;
+                    return self.news(false);
                 }
-                None => {
-                    self.opened.borrow_and_update();
-                    match daemon.projects.followed(&self.binding).await {
-                        Some((plane_id, head)) => {
-                            let seq = *head.borrow();
-                            self.head = Some(head);
-                            if plane_id == self.told.plane_id && seq >= self.told.seq {
-                                // The same one, and what was missed shows as a change.
-                                continue;
-                            }
-                            self.told = Cursor { plane_id, seq };
-                            true
-                        }
-                        None if self.opened.changed().await.is_ok() => continue,
-                        // The daemon is gone; so is the connection.
-                        None => std::future::pending().await,
-                    }
+                self.head = None;
+            }
+            // Before looking, so that an opening from now on ends the wait.
+            self.opened.borrow_and_update();
+            let Some((plane_id, head)) = daemon.projects.followed(&self.binding).await else {
+                if self.opened.changed().await.is_err() {
+                    // The daemon is gone; so is the connection.
+                    return std::future::pending().await;
                 }
+                continue;
             };
-            return Changed { subscription: self.number, cursor: self.told.to_string(), reset };
+            let seq = *head.borrow();
+            self.head = Some(head);
+            // In the same plane, what was missed shows as growth.
+            if plane_id != self.told.plane_id || seq < self.told.seq {
+                self.told = Cursor { plane_id, seq };
+                return self.news(true);
+            }
+        }
+    }
+
+    fn news(&self, reset: bool) -> Changed {
+        Changed { subscription: self.number, cursor: self.told.to_string(), reset }
+    }
+}
+
+/// Waits for the journal to reach beyond an entry. Returns its end, or none when the project was closed or one was
+/// opened: where a directory was replaced, the new plane is open beside the old one.
+async fn grown(head: &mut watch::Receiver<i64>, opened: &mut watch::Receiver<u64>, told: i64) -> Option<i64> {
+    loop {
+        let end = *head.borrow_and_update();
+        if end > told {
+            return Some(end);
+        }
+        tokio::select! {
+            changed = head.changed() => changed.ok()?,
+            _ = opened.changed() => return None,
         }
     }
 }

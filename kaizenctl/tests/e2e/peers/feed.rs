@@ -33,8 +33,8 @@ fn a_subscription_says_that_there_is_more_in_both_framings() {
     let mut lines = Peer::greeted(&place);
     let reply = subscribe(&mut lines, 1, &json!({}));
     assert_eq!(reply["seq"], 0, "{reply}");
-    let plane = reply["plane_id"].as_str().unwrap();
-    assert_eq!(reply["cursor"], format!("{plane}:0"));
+    let plane_id = reply["plane_id"].as_str().unwrap();
+    assert_eq!(reply["cursor"], format!("{plane_id}:0"));
 
     let mut headers = Peer::new(&place);
     headers.send(&frame(&request(1, "hello", &json!(hello(&place)))));
@@ -44,7 +44,7 @@ fn a_subscription_says_that_there_is_more_in_both_framings() {
 
     for seq in 1..=3 {
         write(&place, "Told");
-        let cursor = format!("{plane}:{seq}");
+        let cursor = format!("{plane_id}:{seq}");
         assert_eq!(lines.reply(), changed(&reply["subscription"], &cursor));
         assert_eq!(headers.framed_reply(), changed(&framed, &cursor));
     }
@@ -53,9 +53,9 @@ fn a_subscription_says_that_there_is_more_in_both_framings() {
     assert_eq!(lines.reply()["id"], 2);
     lines.line(&request(3, "task.start", &json!({"title": "No summary"})));
     assert_eq!(lines.reply()["id"], 3);
-    lines.line(&request(4, "journal.read", &json!({"since": format!("{plane}:1")})));
+    lines.line(&request(4, "journal.read", &json!({"since": format!("{plane_id}:1")})));
     let page = lines.reply()["result"].clone();
-    assert_eq!([&page["count"], &page["cursor"]], [&json!(2), &json!(format!("{plane}:3"))]);
+    assert_eq!([&page["count"], &page["cursor"]], [&json!(2), &json!(format!("{plane_id}:3"))]);
 }
 
 #[test]
@@ -65,13 +65,13 @@ fn a_subscription_from_a_cursor_tells_what_was_missed() {
     write(&place, "Before");
     let mut peer = Peer::greeted(&place);
     let end = subscribe(&mut peer, 1, &json!({}));
-    let plane = end["plane_id"].as_str().unwrap().to_owned();
-    let late = subscribe(&mut peer, 2, &json!({"cursor": format!("{plane}:1")}));
-    assert_eq!(peer.reply(), changed(&late["subscription"], &format!("{plane}:2")));
-    let level = subscribe(&mut peer, 3, &json!({"cursor": format!("{plane}:2")}));
+    let plane_id = end["plane_id"].as_str().unwrap().to_owned();
+    let late = subscribe(&mut peer, 2, &json!({"cursor": format!("{plane_id}:1")}));
+    assert_eq!(peer.reply(), changed(&late["subscription"], &format!("{plane_id}:2")));
+    let level = subscribe(&mut peer, 3, &json!({"cursor": format!("{plane_id}:2")}));
     assert_eq!(level["cursor"], end["cursor"], "and nothing is said to the one that stands at the end");
     for (params, code) in [
-        (json!({"cursor": format!("{plane}:3")}), "DENIED_CURSOR_RESET"),
+        (json!({"cursor": format!("{plane_id}:3")}), "DENIED_CURSOR_RESET"),
         (json!({"cursor": "plane_0:1"}), "DENIED_CURSOR_RESET"),
         (json!({"cursor": "3"}), "DENIED_CURSOR_RESET"),
         (json!({"cursor": "x"}), "DENIED_USAGE"),
@@ -134,7 +134,7 @@ fn a_subscriber_that_does_not_read_loses_nothing_and_costs_nothing() {
     let pid = place.daemon_pid();
     let mut slow = Peer::greeted(&place);
     let reply = subscribe(&mut slow, 1, &json!({}));
-    let plane = reply["plane_id"].as_str().unwrap();
+    let plane_id = reply["plane_id"].as_str().unwrap();
     let before = resident(pid);
     let mut writer = Peer::greeted(&place);
     for number in 0..WRITES {
@@ -149,7 +149,7 @@ fn a_subscriber_that_does_not_read_loses_nothing_and_costs_nothing() {
         let notification = slow.reply();
         told += 1;
         let cursor = notification["params"]["cursor"].as_str().unwrap().to_owned();
-        if cursor == format!("{plane}:{WRITES}") {
+        if cursor == format!("{plane_id}:{WRITES}") {
             break;
         }
     }
@@ -167,14 +167,14 @@ fn a_subscription_rests_while_its_project_is_closed() {
     place.ok(&["K1", "--project", other.to_str().unwrap()]);
     let mut peer = Peer::greeted(&place);
     let reply = subscribe(&mut peer, 1, &json!({}));
-    let plane = reply["plane_id"].as_str().unwrap();
+    let plane_id = reply["plane_id"].as_str().unwrap();
     // Nothing holds the plane: it closes at once.
     assert_eq!(place.ok(&["daemon", "stop"])["project_closed"], true);
     peer.line(&request(2, "status", &json!({})));
     let status = peer.reply();
     assert_eq!(status["result"]["projects"].as_array().unwrap().len(), 1, "{status}");
     write(&place, "Told");
-    assert_eq!(peer.reply(), changed(&reply["subscription"], &format!("{plane}:1")));
+    assert_eq!(peer.reply(), changed(&reply["subscription"], &format!("{plane_id}:1")));
     // Another plane in its place.
     std::fs::remove_dir_all(place.root.join("AI")).unwrap();
     write(&place, "New");
@@ -184,7 +184,7 @@ fn a_subscription_rests_while_its_project_is_closed() {
         [&json!(true), &reply["subscription"]]
     );
     let cursor = told["params"]["cursor"].as_str().unwrap().to_owned();
-    assert!(!cursor.starts_with(plane), "{told}");
+    assert!(!cursor.starts_with(plane_id), "{told}");
     peer.line(&request(3, "journal.read", &json!({"since": reply["cursor"]})));
     let mut denial = peer.reply();
     while denial["id"] != 3 {

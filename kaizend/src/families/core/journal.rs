@@ -66,7 +66,7 @@ impl ReadOperation for JournalRead {
         };
         let found = journal::entries(tx, &wanted).await?;
         let all = found.len();
-        let mut entries: Vec<JournalEntry> = found.into_iter().map(entry).collect();
+        let mut entries: Vec<JournalEntry> = found.iter().map(entry).collect();
         if since.is_some() {
             let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
             entries.truncate(fitting(entries.iter()).min(wanted));
@@ -122,7 +122,7 @@ fn fitting<'a>(entries: impl Iterator<Item = &'a JournalEntry>) -> usize {
     fitting.count()
 }
 
-fn entry(row: Row) -> JournalEntry {
+fn entry(row: &Row) -> JournalEntry {
     let text = |column: &str| row.optional_text(column).map(str::to_owned);
     // What was tampered with does not keep the rest from being read.
     let rows: Vec<(String, String, Option<String>)> =
