@@ -61,8 +61,8 @@ impl Served {
         self.runtime.block_on(async {
             peer.get_mut().write_all(format!("{message}\n").as_bytes()).await.unwrap();
             let mut line = String::new();
-            let read = tokio::time::timeout(Duration::from_secs(60), peer.read_line(&mut line)).await;
-            read.expect("an answer").unwrap();
+            let read = tokio::time::timeout(Duration::from_mins(1), peer.read_line(&mut line)).await;
+            read.unwrap().unwrap();
             serde_json::from_str(&line).unwrap_or_else(|error| panic!("{method}: {error}: {line:?}"))
         })
     }
