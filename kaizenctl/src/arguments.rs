@@ -6,7 +6,8 @@ use std::ffi::{OsStr, OsString};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use kaizen_proto::denial::Denial;
 use kaizen_proto::families;
-use kaizen_proto::operation::{Card, Twin};
+use kaizen_proto::families::core::JournalRead;
+use kaizen_proto::operation::{Card, Operation as _, Twin};
 
 /// What the command line asks for.
 pub(crate) enum Request {
@@ -259,10 +260,20 @@ fn twin_arg(twin: &Twin) -> Arg {
         .help(format!("Read --{} from a file; - for standard input", flag_of(twin.field)))
 }
 
+/// The flag with which K10 does not end; the daemon knows nothing of it.
+pub(crate) const FOLLOW: &str = "follow";
+
+fn follow_arg() -> Arg {
+    Arg::new(FOLLOW).long(FOLLOW).action(ArgAction::SetTrue).help(
+        "Print entries as they are written, one a line, until Ctrl-C; from --since, or from now on after the last --limit",
+    )
+}
+
 fn own_command(card: &Card) -> Command {
     let command =
         Command::new(card.code).args_override_self(true).no_binary_name(true).disable_help_flag(true);
-    (card.augment)(command).args(card.twins.iter().map(twin_arg))
+    let follow = (card.code == JournalRead::CODE).then(follow_arg);
+    (card.augment)(command).args(card.twins.iter().map(twin_arg)).args(follow)
 }
 
 /// The parser of one operation, with the flags that help shows.

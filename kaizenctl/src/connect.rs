@@ -23,6 +23,45 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Bytes of the start log that a denial quotes.
 const QUOTED_LOG: u64 = 2000;
 
+/// How long the daemon may be silent, unless `KAIZEN_TIMEOUT` says otherwise.
+const SILENCE: Duration = Duration::from_mins(2);
+/// How long it may take to say that it is alive.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+
+/// How long the daemon may be silent before it is asked whether it is alive; none for ever.
+fn silence() -> Option<Duration> {
+    let seconds = std::env::var("KAIZEN_TIMEOUT").ok().and_then(|seconds| seconds.parse().ok());
+    Some(seconds.map_or(SILENCE, Duration::from_secs)).filter(|silence| !silence.is_zero())
+}
+
+/// Connects to a socket. Some operations take long, and a busy daemon answers others meanwhile; so when nothing comes
+/// for a while, the daemon is asked for its status, and only when it does not answer that either is it given up.
+fn connect(socket: &Path) -> Result<Connection, ConnectError> {
+    let mut connection = Connection::open(socket)?;
+    if let Some(silence) = silence() {
+        let asked = socket.to_path_buf();
+        let alive = Box::new(move || {
+            let Ok(mut other) = Connection::open(&asked) else { return false };
+            other.patience(silence.min(SIGN_OF_LIFE), Box::new(|| false)).is_ok()
+                && matches!(other.call(method::STATUS, "{}"), Ok(_) | Err(CallError::Denied(_)))
+        });
+        connection.patience(silence, alive).map_err(|error| {
+            let denial = Denial::new(Code::DaemonUnreachable);
+            ConnectError::Denied(
+                denial.with("endpoint", socket.display().to_string()).with("reason", error.to_string()),
+            )
+        })?;
+    }
+    Ok(connection)
+}
+
+/// The denial for a daemon that is there and says nothing.
+pub(crate) fn timed_out() -> Denial {
+    Denial::new(Code::Timeout)
+        .with("seconds", silence().unwrap_or_default().as_secs())
+        .message("the daemon does not answer; a write may have been carried out or not")
+}
+
 /// Makes one call for a project, starting the daemon when there is none. A broken connection and a daemon that is
 /// about to end are tried again: a write carries its idempotency key, so it happens once.
 pub(crate) fn call(hello: &Hello, name: &str, params: &str) -> Result<Box<RawValue>, Failure> {
@@ -56,6 +95,9 @@ pub(crate) fn call(hello: &Hello, name: &str, params: &str) -> Result<Box<RawVal
                     .into());
             }
             Err(CallError::Broken(_)) => broken = true,
+            Err(CallError::TimedOut) => {
+                return Err(timed_out().with("endpoint", runtime.socket().display().to_string()).into());
+            }
             Err(CallError::Garbled(reason)) => {
                 return Err(Denial::new(Code::Protocol).message(reason).into());
             }
@@ -82,11 +124,14 @@ pub(crate) fn call(hello: &Hello, name: &str, params: &str) -> Result<Box<RawVal
 fn call_owner(denial: &Value, hello: &Hello, name: &str, params: &str) -> Result<Box<RawValue>, Failure> {
     let owned = || Failure::Refused(denial.clone());
     let endpoint = denial["endpoint"].as_str().ok_or_else(owned)?;
-    let mut connection = Connection::open(Path::new(endpoint)).map_err(|_| owned())?;
+    let mut connection = connect(Path::new(endpoint)).map_err(|_| owned())?;
     match connection.hello_and_call(hello, name, params) {
         Ok((_, Ok(reply))) => Ok(reply),
         Ok((_, Err(CallError::Denied(denial)))) => {
             Err(Failure::Refused(serde_json::from_str(denial.get()).unwrap_or_default()))
+        }
+        Ok((_, Err(CallError::TimedOut))) | Err(CallError::TimedOut) => {
+            Err(timed_out().with("endpoint", endpoint).into())
         }
         Ok((_, Err(_))) | Err(_) => Err(owned()),
     }
@@ -110,7 +155,12 @@ fn retire(runtime: &RuntimeDir, connection: &mut Connection) -> Result<(), Denia
 
 /// Connects to the daemon when one listens.
 pub(crate) fn open(runtime: &RuntimeDir) -> Result<Option<Connection>, Denial> {
-    match Connection::open(&runtime.socket()) {
+    open_at(&runtime.socket())
+}
+
+/// Connects to a socket when a daemon listens there.
+pub(crate) fn open_at(socket: &Path) -> Result<Option<Connection>, Denial> {
+    match connect(socket) {
         Ok(connection) => Ok(Some(connection)),
         Err(ConnectError::NoDaemon) => Ok(None),
         Err(ConnectError::Denied(denial)) => Err(denial),

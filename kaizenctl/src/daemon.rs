@@ -75,7 +75,16 @@ fn ask<T: DeserializeOwned>(connection: &mut Connection, name: &str, params: &st
         Err(CallError::Denied(denial)) => {
             Err(Failure::Refused(serde_json::from_str(denial.get()).unwrap_or_default()))
         }
-        Err(error) => Err(Denial::new(Code::DaemonUnreachable).message(error.to_string()).into()),
+        Err(error) => Err(unanswered(&error).into()),
+    }
+}
+
+fn unanswered(error: &CallError) -> Denial {
+    match error {
+        CallError::TimedOut => {
+            connect::timed_out().action("Look what holds the daemon up; its pid stands in daemon.lock.")
+        }
+        error => Denial::new(Code::DaemonUnreachable).message(error.to_string()),
     }
 }
 
@@ -121,7 +130,7 @@ fn stop(runtime: &RuntimeDir, globals: &Globals, all: bool) -> Result<Output, Fa
                 return Err(Failure::Refused(serde_json::from_str(denial.get()).unwrap_or_default()));
             }
             Ok((_, Err(error))) | Err(error) => {
-                return Err(Denial::new(Code::DaemonUnreachable).message(error.to_string()).into());
+                return Err(unanswered(&error).into());
             }
         }
     };

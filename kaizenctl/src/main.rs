@@ -4,6 +4,7 @@
 mod arguments;
 mod connect;
 mod daemon;
+mod follow;
 mod help;
 mod init;
 mod operation;
@@ -40,6 +41,8 @@ enum Output {
     Reply(Box<serde_json::value::RawValue>),
     /// A text for people, whatever `--json` says.
     Text(String),
+    /// All has been printed already.
+    Printed(ExitCode),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(Output::Reply(reply)) => print::reply(&reply, json),
         Ok(Output::Text(text)) => print::text(&text),
+        Ok(Output::Printed(status)) => status,
         Err(Failure::Denied(denial)) => print::denial(&denial.to_json(), json),
         Err(Failure::Refused(denial)) => print::denial(&denial, json),
     }

@@ -10,7 +10,7 @@ use kaizen_proto::{find, id};
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{self, Globals};
-use crate::{Failure, Output, connect, print, project, twins};
+use crate::{Failure, Output, connect, follow, print, project, twins};
 
 /// The caller's variables that operations look at: the daemon has the environment of whoever started it.
 const SENT_VARIABLES: &[&str] = &["KAIZEN_SKILLS_ROOT"];
@@ -21,25 +21,35 @@ pub(crate) fn run(card: &Card, globals: &Globals, words: &[OsString]) -> Result<
     if card.access != Access::Write {
         globals.refuse_redact(card.code).map_err(|denial| named(denial.with("operation", card.code)))?;
     }
-    let mut params = params(card, globals, words).map_err(named)?;
+    let (mut params, follow) = params(card, globals, words).map_err(named)?;
+    if follow {
+        return follow::run(card, globals, &params);
+    }
     if card.code == OperationFind::CODE {
         let wanted: OperationWanted = serde_json::from_value(Value::Object(params))
             .map_err(|error| Denial::usage(format!("the parameters do not fit: {error}")))?;
         return Ok(Output::Reply(print::raw(&find::operations(&wanted))?));
     }
+    let mut key = None;
     if card.access == Access::Write {
-        let meta = Meta {
-            key: Some(globals.key.clone().unwrap_or_else(id::idempotency_key)),
-            redact: globals.redact,
-        };
+        let given = globals.key.clone().unwrap_or_else(id::idempotency_key);
+        let meta = Meta { key: Some(given.clone()), redact: globals.redact };
         params.insert("_meta".into(), json!(meta));
+        key = Some(given);
     }
     let params = Value::Object(params).to_string();
-    Ok(Output::Reply(connect::call(&hello(globals)?, card.method, &params)?))
+    match (connect::call(&hello(globals)?, card.method, &params), key) {
+        (Err(Failure::Denied(denial)), Some(key)) if denial.code == Code::Timeout => {
+            // Only whoever knows the key can repeat the call without writing twice.
+            let action = format!("Repeat the call with --key {key}, so that it happens once.");
+            Err(denial.with("key", key).action(action).into())
+        }
+        (outcome, _) => Ok(Output::Reply(outcome?)),
+    }
 }
 
-/// The parameters: those of `--params` first, then what the flags say, then the files.
-fn params(card: &Card, globals: &Globals, words: &[OsString]) -> Result<Map<String, Value>, Denial> {
+/// The parameters: those of `--params` first, then what the flags say, then the files. And whether to follow.
+fn params(card: &Card, globals: &Globals, words: &[OsString]) -> Result<(Map<String, Value>, bool), Denial> {
     let mut params = match &globals.params {
         Some(path) => {
             let text = twins::read_text(path, card.code)?;
@@ -61,7 +71,8 @@ fn params(card: &Card, globals: &Globals, words: &[OsString]) -> Result<Map<Stri
         params.extend(given);
     }
     twins::fill(card, &matches, &mut params)?;
-    Ok(params)
+    let follow = matches!(matches.try_get_one::<bool>(arguments::FOLLOW), Ok(Some(true)));
+    Ok((params, follow))
 }
 
 /// Who calls, and for which project.

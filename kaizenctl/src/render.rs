@@ -84,6 +84,9 @@ pub(crate) fn reply(value: &Value, style: &Style) -> String {
         text.push_str(&fields(record, style, 0));
         return text;
     }
+    if let Some(Value::Array(entries)) = object.get("entries") {
+        return journal(entries, object, style);
+    }
     let id = object.get("id").and_then(Value::as_str);
     let status = object.get("status").and_then(Value::as_str).unwrap_or("OK");
     let colour = if status == "OK" { "1;32" } else { "1;31" };
@@ -118,6 +121,52 @@ fn counted(object: &Map<String, Value>, count: u64) -> Option<&str> {
         _ => return None,
     };
     Some(if count == 1 { name.strip_suffix('s').unwrap_or(name) } else { name })
+}
+
+/// A part of the journal: an entry a line, then where to go on.
+fn journal(entries: &[Value], page: &Map<String, Value>, style: &Style) -> String {
+    let mut text: String = entries.iter().map(|entry| journal_line(entry, style)).collect();
+    let cursor = page.get("cursor").map(scalar).unwrap_or_default();
+    let more = if page.get("more") == Some(&Value::Bool(true)) { ", and there is more" } else { "" };
+    let count = entries.len();
+    let noun = if count == 1 { "entry" } else { "entries" };
+    text.push_str(&style.paint("2", &format!("{count} {noun}{more}; go on with --since {cursor}")));
+    text + "\n"
+}
+
+/// One entry of the journal on one line: number, time, operation, who, and the first rows.
+pub(crate) fn journal_line(entry: &Value, style: &Style) -> String {
+    let word = |name: &str| match &entry[name] {
+        Value::Null => None,
+        value => Some(scalar(value).split_whitespace().collect::<Vec<_>>().join(" ")),
+    };
+    let at = word("at").unwrap_or_default();
+    let at = at.get(..19).unwrap_or(&at).replace('T', " ");
+    let operation = word("operation").unwrap_or_default();
+    let mut parts = vec![
+        format!("{:>6}", word("seq").unwrap_or_default()),
+        style.paint("2", &at),
+        style.paint("1", &format!("{operation:<3}")),
+        word("alias").unwrap_or_default(),
+    ];
+    let who: Vec<String> = ["actor", "session"].into_iter().filter_map(word).collect();
+    if !who.is_empty() {
+        parts.push(format!("by {}", who.join("/")));
+    }
+    parts.extend(word("task_id").map(|task| format!("for {task}")));
+    let rows = entry["rows"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let more = entry["more_rows"].as_u64().unwrap_or(0) + rows.len().saturating_sub(1) as u64;
+    if let Some(row) = rows.first() {
+        let deleted = if row["deleted"] == true { "deleted " } else { "" };
+        let others = if more > 0 { format!(" +{more}") } else { String::new() };
+        parts.push(format!("{deleted}{} {}{others}", scalar(&row["table"]), scalar(&row["id"])));
+    }
+    let line = parts.join("  ");
+    let line = match style.width {
+        Some(width) if !style.colour && line.chars().count() > width => pad(&line, width),
+        _ => line,
+    };
+    line + "\n"
 }
 
 fn fields(object: &Map<String, Value>, style: &Style, depth: usize) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::endpoint::RuntimeDir;
@@ -15,6 +15,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::plane::Caller;
 use crate::projects::Projects;
+
+/// How long a peer may leave its replies unread, unless the daemon is told otherwise.
+pub const PEER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What `hello` bound a connection to.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +74,8 @@ pub struct Daemon {
     pub draining: CancellationToken,
     /// Cancelled when all calls are answered: connections close.
     pub closing: CancellationToken,
+    /// How long a peer may leave its replies unread before it is dropped.
+    pub peer_patience: Duration,
     pid: u32,
     started: Instant,
     connections: AtomicUsize,
@@ -81,6 +86,11 @@ pub struct Daemon {
 impl Daemon {
     /// A daemon without projects.
     pub fn new(runtime: RuntimeDir) -> Arc<Self> {
+        Daemon::with_patience(runtime, PEER_PATIENCE)
+    }
+
+    /// One that drops peers which leave their replies unread for this long.
+    pub fn with_patience(runtime: RuntimeDir, peer_patience: Duration) -> Arc<Self> {
         let endpoint = runtime.socket().display().to_string();
         Arc::new(Daemon {
             runtime,
@@ -88,6 +98,7 @@ impl Daemon {
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),
+            peer_patience,
             pid: std::process::id(),
             started: Instant::now(),
             connections: AtomicUsize::new(0),

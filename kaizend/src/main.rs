@@ -18,7 +18,8 @@ Usage: kaizend [--detach]
   --help       Print this
 
 KAIZEN_RUNTIME_DIR names another directory for socket, lock and logs; KAIZEN_LOG or RUST_LOG a log filter;
-KAIZEN_IDLE_EXIT the seconds after which an idle daemon ends (1800).
+KAIZEN_IDLE_EXIT the seconds after which an idle daemon ends (1800); KAIZEN_PEER_TIMEOUT the seconds after which a
+peer that does not read its replies is dropped (30).
 ";
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the program's own face")]

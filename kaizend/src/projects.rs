@@ -12,6 +12,7 @@ use kaizen_proto::hello::{ProjectStatus, RootSource};
 use crate::daemon::Binding;
 use crate::plane::open::{self, Identity, PlaneLock};
 use crate::plane::{Plane, fault};
+use tokio::sync::watch;
 
 /// A directory by device and inode and a file name in it: the same for every path that leads there, and known before
 /// the database exists.
@@ -49,12 +50,19 @@ pub struct Projects {
     /// The databases that are open or being opened. A lock of its own, which calls under way may take: closing a plane
     /// waits for them while it holds its slot.
     databases: Mutex<HashSet<PathBuf>>,
+    /// Counts the openings, for those who wait for one.
+    opened: watch::Sender<u64>,
     slots: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Slot>>>>,
 }
 
 impl Projects {
     pub(crate) fn new(endpoint: String) -> Self {
-        Projects { endpoint, databases: Mutex::default(), slots: Mutex::default() }
+        Projects {
+            endpoint,
+            databases: Mutex::default(),
+            opened: watch::Sender::new(0),
+            slots: Mutex::default(),
+        }
     }
 
     /// The data plane of a connection's project, opened when it is not open. Several callers wait for one opening.
@@ -99,7 +107,22 @@ impl Projects {
         let plane = Arc::new(plane);
         tracing::info!(root = %root.display(), "project opened");
         slot.open = Some(Open { plane: plane.clone(), root: root.clone(), identity, _lock: lock });
+        self.opened.send_modify(|count| *count += 1);
         Ok(plane)
+    }
+
+    /// Changes whenever a project is opened.
+    pub fn opened(&self) -> watch::Receiver<u64> {
+        self.opened.subscribe()
+    }
+
+    /// The name of a connection's data plane and the end of its journal, when it is open. Nothing is opened, and the
+    /// plane is not held.
+    pub async fn followed(&self, binding: &Binding) -> Option<(String, watch::Receiver<i64>)> {
+        let slot = self.lock().get(&key(&binding.db_path)?).cloned()?;
+        let slot = slot.lock().await;
+        let plane = &slot.open.as_ref()?.plane;
+        Some((plane.plane_id().to_owned(), plane.follow()))
     }
 
     /// The data plane of a connection's project when it is open, else what `look` makes of the file. Nobody opens the

@@ -1,6 +1,6 @@
 //! Where operations meet their handlers: what every call has in common happens here, once.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use jsonrpsee_core::server::{Extensions, ResponsePayload, RpcModule};
@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use tokio::sync::Notify;
 
 use crate::daemon::{Binding, Daemon};
 use crate::plane::{Plane, ReadTx, RequestKey, WriteTx, fault, writer};
@@ -26,12 +27,44 @@ const READ_DEADLINE: Duration = Duration::from_mins(1);
 /// Bytes of a reply at most; the envelope must fit into the frame too.
 const MAX_REPLY: usize = MAX_FRAME - 4096;
 
+/// Takes a call back: its caller cancelled it, or has gone. Only a read heeds it; what writes or looks after the plane
+/// as a whole runs to its end.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<Notify>);
+
+/// Remembers a call as long as it is under way.
+#[derive(Clone, Debug)]
+pub struct Cancellable(Weak<Notify>);
+
+impl Cancel {
+    /// What takes this call back.
+    pub fn remember(&self) -> Cancellable {
+        Cancellable(Arc::downgrade(&self.0))
+    }
+}
+
+impl Cancellable {
+    /// Takes the call back when it is still under way.
+    pub fn cancel(&self) {
+        if let Some(call) = self.0.upgrade() {
+            call.notify_one();
+        }
+    }
+
+    /// Whether the call is still under way.
+    pub fn is_under_way(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+}
+
 /// What a handler knows about the call.
 pub struct Context {
     /// The daemon.
     pub daemon: Arc<Daemon>,
     /// Who calls, for which project.
     pub binding: Arc<Binding>,
+    /// Takes the call back.
+    pub cancel: Cancel,
 }
 
 impl Context {
@@ -126,9 +159,15 @@ impl Registry {
                 let output = O::run(&context, &mut tx, params).await?;
                 to_text(&output)
             };
-            tokio::time::timeout(READ_DEADLINE, read)
-                .await
-                .unwrap_or_else(|_| Err(Denial::new(Code::Busy).message("the read took too long")))
+            tokio::select! {
+                biased;
+                () = context.cancel.0.notified() => {
+                    Err(Denial::new(Code::Cancelled).message("the call was taken back before it was answered"))
+                }
+                read = tokio::time::timeout(READ_DEADLINE, read) => {
+                    read.unwrap_or_else(|_| Err(Denial::new(Code::Busy).message("the read took too long")))
+                }
+            }
         })
     }
 
@@ -205,7 +244,8 @@ where
     let binding = extensions.get::<Arc<Binding>>().cloned().unwrap_or_default();
     let text = params.as_str().unwrap_or("{}");
     let (params, carried) = decode::<O::Params>(O::CODE, O::ACCESS, text)?;
-    handler(Context { daemon, binding }, params, carried).await
+    let cancel = extensions.get::<Cancel>().cloned().unwrap_or_default();
+    handler(Context { daemon, binding, cancel }, params, carried).await
 }
 
 /// What a call carries beside its parameters, and what was noticed while they were read.

@@ -1,7 +1,8 @@
 //! A small blocking client: connect, say hello, call. No retries and no policy; those are the caller's.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use interprocess::local_socket::{GenericFilePath, Stream, ToFsName, traits::Stream as _};
 use serde::Deserialize;
@@ -27,24 +28,66 @@ pub enum ConnectError {
 pub enum CallError {
     /// The connection broke. A write may or may not have been carried out; its idempotency key makes a second try safe.
     #[error("the connection broke: {0}")]
-    Broken(#[from] io::Error),
+    Broken(io::Error),
     /// The daemon denied the call. The value is the denial as it is printed.
     #[error("denied: {0}")]
     Denied(Box<RawValue>),
     /// The peer does not speak our protocol.
     #[error("the reply is not JSON-RPC: {0}")]
     Garbled(String),
+    /// Nothing came for as long as the caller was ready to wait. Like a broken connection, this says nothing about
+    /// whether a write was carried out.
+    #[error("nothing came in time")]
+    TimedOut,
+}
+
+impl From<io::Error> for CallError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => CallError::TimedOut,
+            _ => CallError::Broken(error),
+        }
+    }
+}
+
+/// What came from the daemon.
+#[derive(Debug)]
+pub enum Incoming {
+    /// The reply to a call.
+    Reply {
+        /// The call; none when the daemon could not tell.
+        id: Option<u64>,
+        /// Its outcome.
+        outcome: Result<Box<RawValue>, CallError>,
+    },
+    /// A notification.
+    Notification {
+        /// What it is about.
+        method: String,
+        /// What it says.
+        params: Box<RawValue>,
+    },
 }
 
 /// A connection to the daemon.
 pub struct Connection {
     stream: BufReader<Stream>,
+    /// The beginning of a line whose end has not come yet.
+    line: Vec<u8>,
+    /// Asked whenever nothing came for as long as the caller is patient: whether to wait on.
+    still: Option<Still>,
     next_id: u64,
 }
+
+/// Whether it is worth waiting on.
+pub type Still = Box<dyn FnMut() -> bool + Send>;
 
 #[derive(Deserialize)]
 struct Response<'a> {
     id: Option<u64>,
+    method: Option<String>,
+    #[serde(borrow)]
+    params: Option<&'a RawValue>,
     #[serde(borrow)]
     result: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -78,7 +121,28 @@ impl Connection {
             _ => ConnectError::Denied(unreachable(&error)),
         })?;
         check_peer(&stream).map_err(ConnectError::Denied)?;
-        Ok(Connection { stream: BufReader::with_capacity(16 * 1024, stream), next_id: 0 })
+        Ok(Connection {
+            stream: BufReader::with_capacity(16 * 1024, stream),
+            line: Vec::new(),
+            still: None,
+            next_id: 0,
+        })
+    }
+
+    /// Sets how long to wait for the daemon to send or to take anything, without a limit at first, and what to ask
+    /// when nothing has come of a call for that long: whether to wait as long again.
+    ///
+    /// # Errors
+    /// What the system denies.
+    pub fn patience(&mut self, patience: Duration, still: Still) -> io::Result<()> {
+        // Named pipes have no such limits.
+        if cfg!(unix) {
+            let stream = self.stream.get_ref();
+            stream.set_recv_timeout(Some(patience))?;
+            stream.set_send_timeout(Some(patience))?;
+        }
+        self.still = Some(still);
+        Ok(())
     }
 
     /// Says hello and makes one call in the same round trip. Returns the daemon's welcome beside the call's outcome.
@@ -91,7 +155,7 @@ impl Connection {
         method: &str,
         params: &str,
     ) -> Result<(Welcome, Result<Box<RawValue>, CallError>), CallError> {
-        let hello = serde_json::to_string(hello).map_err(io::Error::from)?;
+        let hello = serde_json::to_string(hello).map_err(|error| CallError::Garbled(error.to_string()))?;
         let mut message = String::with_capacity(hello.len() + params.len() + 160);
         let hello_id = self.push_request(&mut message, method::HELLO, &hello);
         let call_id = self.push_request(&mut message, method, params);
@@ -113,6 +177,49 @@ impl Connection {
         self.reply(id)
     }
 
+    /// Sends one call without waiting for its reply, whose id is returned.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn send(&mut self, method: &str, params: &str) -> Result<u64, CallError> {
+        let mut message = String::with_capacity(params.len() + 80);
+        let id = self.push_request(&mut message, method, params);
+        self.stream.get_mut().write_all(message.as_bytes())?;
+        Ok(id)
+    }
+
+    /// Whether something has been received that [`Connection::receive`] has not returned yet.
+    pub fn has_received(&self) -> bool {
+        !self.stream.buffer().is_empty()
+    }
+
+    /// Takes what comes next: reads once at most, and returns nothing while a message is not complete.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub fn receive(&mut self) -> Result<Option<Incoming>, CallError> {
+        let received = match self.stream.fill_buf() {
+            Ok(received) => received,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if received.is_empty() {
+            // A peer that dies in the middle of a reply has not answered.
+            return Err(CallError::Broken(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let end = received.iter().position(|byte| *byte == b'\n');
+        let taken = end.map_or(received.len(), |end| end + 1);
+        if self.line.len() + taken > MAX_FRAME + 2 {
+            return Err(CallError::Garbled("a message is longer than a frame".into()));
+        }
+        self.line.extend_from_slice(&received[..taken]);
+        self.stream.consume(taken);
+        if end.is_none() {
+            return Ok(None);
+        }
+        read(&std::mem::take(&mut self.line)).map(Some)
+    }
+
     fn push_request(&mut self, message: &mut String, method: &str, params: &str) -> u64 {
         use std::fmt::Write as _;
         self.next_id += 1;
@@ -127,27 +234,40 @@ impl Connection {
 
     fn reply(&mut self, id: u64) -> Result<Box<RawValue>, CallError> {
         loop {
-            let mut line = Vec::new();
-            let limit = u64::try_from(MAX_FRAME).unwrap_or(u64::MAX);
-            let read = Read::take(&mut self.stream, limit).read_until(b'\n', &mut line)?;
-            // A peer that dies in the middle of a reply has not answered.
-            if read < MAX_FRAME && !line.ends_with(b"\n") {
-                return Err(CallError::Broken(io::ErrorKind::UnexpectedEof.into()));
+            match self.receive() {
+                // What cannot be told apart by its id can only be about this call: there is no other.
+                Ok(Some(Incoming::Reply { id: of, outcome })) if of.is_none_or(|of| of == id) => {
+                    return outcome;
+                }
+                Ok(_) => {}
+                Err(CallError::TimedOut) if self.still.as_mut().is_some_and(|still| still()) => {}
+                Err(error) => return Err(error),
             }
-            let response: Response<'_> =
-                serde_json::from_slice(&line).map_err(|error| CallError::Garbled(error.to_string()))?;
-            if response.id.is_some_and(|other| other != id) {
-                continue;
-            }
-            if let Some(error) = response.error {
-                return Err(match error.data {
-                    Some(data) => CallError::Denied(data.to_owned()),
-                    None => CallError::Garbled(format!("error {}: {}", error.code, error.message)),
-                });
-            }
-            return Ok(response.result.unwrap_or(RawValue::NULL).to_owned());
         }
     }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsFd for Connection {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        let Stream::UdSocket(stream) = self.stream.get_ref();
+        stream.as_fd()
+    }
+}
+
+fn read(line: &[u8]) -> Result<Incoming, CallError> {
+    let response: Response<'_> =
+        serde_json::from_slice(line).map_err(|error| CallError::Garbled(error.to_string()))?;
+    if let Some(method) = response.method {
+        let params = response.params.unwrap_or(RawValue::NULL).to_owned();
+        return Ok(Incoming::Notification { method, params });
+    }
+    let outcome = match response.error {
+        Some(RpcError { data: Some(data), .. }) => Err(CallError::Denied(data.to_owned())),
+        Some(error) => Err(CallError::Garbled(format!("error {}: {}", error.code, error.message))),
+        None => Ok(response.result.unwrap_or(RawValue::NULL).to_owned()),
+    };
+    Ok(Incoming::Reply { id: response.id, outcome })
 }
 
 #[cfg(unix)]

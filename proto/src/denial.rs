@@ -23,6 +23,8 @@ pub enum Kind {
     Busy,
     /// The daemon is on its way out; the same call succeeds with the next one.
     Draining,
+    /// The caller took the call back.
+    Cancelled,
     /// A fault on our side or of the machine.
     Internal,
 }
@@ -38,6 +40,8 @@ impl Kind {
             Kind::Conflict => -32012,
             Kind::Busy => -32013,
             Kind::Draining => -32014,
+            // The Language Server Protocol's `RequestCancelled`.
+            Kind::Cancelled => -32800,
         }
     }
 }
@@ -123,6 +127,8 @@ codes! {
     ScoreValue "DENIED_SCORE_VALUE" Invalid 2 "Give a value that fits data_type; a numeric score is a finite number.";
     RecordNotFound "DENIED_RECORD_NOT_FOUND" NotFound 1 "Check the id; list or query the records to find it.";
     AlreadyPromoted "DENIED_ALREADY_PROMOTED" Conflict 2 "Use the record that exists, or revise it.";
+    CursorReset "DENIED_CURSOR_RESET" Conflict 1 "Forget what was read, read the state anew (K10 --since 0 gives the whole journal), and go on from the `cursor` given here."
+        example "kaizenctl {op} --since 0 --json";
     KeyReused "DENIED_KEY_REUSED" Conflict 2 "Use a new idempotency key for a new call.";
     ProjectRequired "DENIED_PROJECT_REQUIRED" Conflict 2 "Run `kaizenctl init` in the project's root, or pass --project DIR.";
     ProjectNotFound "DENIED_PROJECT_NOT_FOUND" NotFound 1 "Pass a directory that exists.";
@@ -142,6 +148,8 @@ codes! {
     StorageReadOnly "DENIED_STORAGE_READ_ONLY" Conflict 1 "Make the project's AI directory a directory that this user can write.";
     StorageError "DENIED_STORAGE_ERROR" Busy 75 "Check the disk, then repeat the call with the same idempotency key, which keeps it from happening twice.";
     Busy "DENIED_BUSY" Busy 75 "Repeat the call a little later.";
+    Timeout "DENIED_TIMEOUT" Busy 75 "Look at the daemon (`kaizenctl daemon status`), then repeat the call; a write with the same --key happens once.";
+    Cancelled "DENIED_CANCELLED" Cancelled 130 "Nothing; the caller took the call back.";
     Draining "DENIED_DRAINING" Draining 75 "Repeat the call; a new daemon takes it.";
     Config "DENIED_CONFIG" Invalid 2 "Correct kaizen.toml.";
     RuntimeDir "DENIED_RUNTIME_DIR" Conflict 1 "Make the directory writable for this user alone, or set KAIZEN_RUNTIME_DIR to one that is.";
@@ -150,6 +158,9 @@ codes! {
     Peer "DENIED_PEER" Conflict 1 "Only the user who runs the daemon may talk to it.";
     Unexpected "ERROR_UNEXPECTED" Internal 1 "Report the incident with the daemon's log: `kaizenctl daemon logs`.";
 }
+
+/// Bytes of a field's text, above which it is cut: as long as the longest path.
+const LONGEST_FIELD: usize = 4096;
 
 /// Why a call was not carried out. Serialises to the object that kaizenctl prints and that JSON-RPC errors carry as
 /// `data`: `status`, `code`, the code's own fields, `exit_code`, `retryable` when it is, `example` when there is one.
@@ -189,7 +200,15 @@ impl Denial {
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         let action = self.fields.shift_remove("required_action");
-        self.fields.insert(name.into(), value.into());
+        let mut value = value.into();
+        // A denial does not repeat the whole of what it refuses.
+        if let Value::String(text) = &mut value
+            && text.len() > LONGEST_FIELD
+        {
+            text.truncate(text.floor_char_boundary(LONGEST_FIELD));
+            text.push('…');
+        }
+        self.fields.insert(name.into(), value);
         if let Some(action) = action {
             self.fields.insert("required_action".into(), action);
         }
@@ -303,6 +322,14 @@ mod tests {
         assert_eq!(example(Code::SummaryRequired, &Card::of::<TaskUpdate>()), TaskUpdate::EXAMPLE);
         assert_eq!(example(Code::FileNotFound, &Card::of::<ArtifactVerify>()), ArtifactVerify::EXAMPLE);
         assert_eq!(example(Code::DatabaseLocked, &G1), Value::Null);
+    }
+
+    #[test]
+    fn a_denial_does_not_repeat_the_whole_input() {
+        let denial = Denial::record_not_found(&"ü".repeat(100_000), "tasks").message("x".repeat(4096));
+        let id = denial.field("id").and_then(Value::as_str).unwrap();
+        assert!(id.len() < 4100 && id.starts_with("üü") && id.ends_with("ü…"), "{}", id.len());
+        assert_eq!(denial.field("message").and_then(Value::as_str).map(str::len), Some(4096));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod client;
 pub mod denial;
 pub mod endpoint;
 pub mod families;
+pub mod feed;
 pub mod find;
 pub mod frame;
 pub mod hello;

@@ -9,6 +9,7 @@ use std::{fs, io};
 use anyhow::Context as _;
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::{FAMILIES, Family, cards};
+use kaizen_proto::feed::{self, Changed, Subscribe, Subscribed, Unsubscribe, Unsubscribed};
 use kaizen_proto::frame::{MAX_FRAME, MAX_HEADER};
 use kaizen_proto::hello::{DaemonStatus, Hello, Meta, PROTOCOL, Stop, Stopping, Welcome, method};
 use kaizen_proto::operation::{Access, Card, Twin, TwinRule};
@@ -96,6 +97,12 @@ fn contract() -> Value {
             method::HELLO: { "params": schema_for!(Hello), "result": schema_for!(Welcome) },
             method::STATUS: { "result": schema_for!(DaemonStatus) },
             method::STOP: { "params": schema_for!(Stop), "result": schema_for!(Stopping) },
+            feed::method::SUBSCRIBE: { "params": schema_for!(Subscribe), "result": schema_for!(Subscribed) },
+            feed::method::UNSUBSCRIBE: { "params": schema_for!(Unsubscribe), "result": schema_for!(Unsubscribed) },
+        },
+        "notifications": {
+            feed::method::CHANGED: { "from": "daemon", "params": schema_for!(Changed) },
+            feed::method::CANCEL: { "from": "client" },
         },
         "_meta": schema_for!(Meta),
         "operations": operations,

@@ -181,6 +181,7 @@ const SIMPLE: &[Row] = &[
         place.ok(&["L2", "--id", &gotcha]);
         cli(place, &["L2", "--id", &gotcha])
     }),
+    row(Code::CursorReset, 1, |place| cli(place, &["K10", "--since", "plane_0:0"])),
     row(Code::KeyReused, 2, |place| {
         place.ok(&[NEW, &["--key", "once"]].concat());
         cli(place, &[NEW, &["--key", "once", "--body", "B"]].concat())
@@ -271,6 +272,8 @@ const ELSEWHERE: &[(Code, &str)] = &[
     (Code::StorageFull, "a_full_disk_is_reported_and_writing_goes_on_when_there_is_space_again"),
     (Code::StorageReadOnly, "a_data_directory_that_is_read_only_is_reported"),
     (Code::Busy, "a_full_queue_is_busy_and_loses_nothing"),
+    (Code::Timeout, "a_daemon_that_says_nothing_is_given_up_and_the_call_can_be_repeated"),
+    (Code::Cancelled, "a_call_that_is_taken_back_is_answered_as_such"),
     (Code::Draining, "a_draining_daemon_finishes_what_it_has_and_takes_nothing_new"),
     // The operations that have this gate come with their families.
     (Code::TraceRedaction, "the_gate_of_traces_names_fields_classes_and_places"),
@@ -292,6 +295,7 @@ const WITH_EXAMPLE: &[Code] = &[
     Code::FileNotFound,
     Code::ReviewIdRequired,
     Code::ContractRequired,
+    Code::CursorReset,
 ];
 
 fn check(row: &Row, denial: &Value) -> Result<(), String> {

@@ -17,6 +17,7 @@ mod denials;
 mod gotcha;
 mod help;
 mod irl;
+mod journal;
 mod lab;
 mod lab_report;
 mod learning;

@@ -1,5 +1,7 @@
 //! Hostile and broken peers: what comes over the socket is trusted for nothing, and hurts nobody else.
 
+mod feed;
+
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};

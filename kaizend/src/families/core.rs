@@ -2,13 +2,14 @@
 
 mod find;
 mod inspect;
+mod journal;
 mod snippet;
 
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::core::{
-    BackedUp, CheckPlane, FoundOperations, ManifestWritten, Nothing, OperationFind, OperationWanted,
-    PlaneBackup, PlaneCheck, PlaneChecked, RecordErase, RecordErased, RecordFind, RecordInspect,
-    SchemaReport, SchemaState, SchemaStatus, WhatToErase, WriteManifest,
+    BackedUp, CheckPlane, FoundOperations, JournalRead, ManifestWritten, Nothing, OperationFind,
+    OperationWanted, PlaneBackup, PlaneCheck, PlaneChecked, RecordErase, RecordErased, RecordFind,
+    RecordInspect, SchemaReport, SchemaState, SchemaStatus, WhatToErase, WriteManifest,
 };
 use kaizen_proto::operation::Status;
 
@@ -26,6 +27,7 @@ pub fn register(registry: &mut Registry) {
         .plain::<WriteManifest>()
         .read::<RecordInspect>()
         .read::<RecordFind>()
+        .read::<JournalRead>()
         .plain::<RecordErase>();
 }
 

@@ -15,7 +15,7 @@ use jsonrpsee_core::server::Methods;
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::endpoint::RuntimeDir;
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, PEER_PATIENCE};
 use crate::families;
 use crate::plane::open::Identity;
 use crate::registry::Registry;
@@ -37,14 +37,23 @@ pub struct Options {
     pub daemon_idle: u64,
     /// Seconds without calls after which a project is closed.
     pub project_idle: u64,
+    /// How long a peer may leave its replies unread before it is dropped.
+    pub peer_patience: Duration,
 }
 
 impl Options {
-    /// The usual options for a runtime directory. `KAIZEN_IDLE_EXIT` overrides the seconds until an idle daemon ends.
+    /// The usual options for a runtime directory. `KAIZEN_IDLE_EXIT` overrides the seconds until an idle daemon ends,
+    /// `KAIZEN_PEER_TIMEOUT` those until a peer that does not read is dropped.
     pub fn new(runtime: RuntimeDir) -> Self {
-        let daemon_idle = std::env::var("KAIZEN_IDLE_EXIT").ok().and_then(|seconds| seconds.parse().ok());
-        let daemon_idle = daemon_idle.unwrap_or(DAEMON_IDLE);
-        Options { runtime, daemon_idle, project_idle: PROJECT_IDLE.min(daemon_idle) }
+        let seconds = |name: &str| std::env::var(name).ok().and_then(|seconds| seconds.parse::<u64>().ok());
+        let daemon_idle = seconds("KAIZEN_IDLE_EXIT").unwrap_or(DAEMON_IDLE);
+        let patience = seconds("KAIZEN_PEER_TIMEOUT").filter(|seconds| *seconds > 0);
+        Options {
+            runtime,
+            daemon_idle,
+            project_idle: PROJECT_IDLE.min(daemon_idle),
+            peer_patience: patience.map_or(PEER_PATIENCE, Duration::from_secs),
+        }
     }
 }
 
@@ -113,7 +122,7 @@ fn listen(runtime: &RuntimeDir) -> Result<(Listener, Identity), Denial> {
 pub async fn serve(claim: Claim, options: &Options, ready: impl FnOnce()) -> Result<(), Denial> {
     let Claim { runtime, listener, mut socket, _lock } = claim;
     let lock = Identity::of(&runtime.daemon_lock()).ok();
-    let daemon = Daemon::new(runtime.clone());
+    let daemon = Daemon::with_patience(runtime.clone(), options.peer_patience);
     let mut registry = Registry::new(daemon.clone());
     families::register(&mut registry);
     let methods = registry.into_methods();

@@ -5,9 +5,14 @@
 //! followed by the canonical JSON of the entry `{actor, at, operation, rows, seq, session, task_id}`.
 
 use kaizen_proto::canonical_json::{hex, sha256_hex, write_string};
+use kaizen_proto::denial::{Code, Denial};
+use kaizen_proto::feed::Cursor;
+use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
-use super::value::Cell;
+use super::readers::ReadTx;
+use super::value::{Cell, Row};
+use super::write_tx::query;
 
 /// The `prev_hash` of the first entry.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -97,6 +102,68 @@ pub fn push_row(rows: &mut String, table: &str, id: &str, hash: Option<&str>) {
     rows.push(',');
     push_optional(rows, hash);
     rows.push(']');
+}
+
+/// The data plane's own name; empty when it has no head, which whoever opens it finds out by itself.
+pub(super) fn plane_id(connection: &Connection) -> rusqlite::Result<String> {
+    let head = query(connection, "SELECT plane_id FROM plane_head", &[])?;
+    Ok(head.first().map(|row| row.text("plane_id").to_owned()).unwrap_or_default())
+}
+
+/// Where the journal ends.
+///
+/// # Errors
+/// `DENIED_SCHEMA_STATUS` when it has no head, or what SQLite denies.
+pub async fn head(tx: &mut ReadTx) -> Result<Cursor, Denial> {
+    let head = tx.query_row("SELECT plane_id, seq FROM plane_head", &[]).await?;
+    let head =
+        head.ok_or_else(|| Denial::new(Code::SchemaStatus).with("reason", "the journal has no head"))?;
+    Ok(Cursor { plane_id: head.text("plane_id").to_owned(), seq: head.integer("seq") })
+}
+
+/// Which entries a reader wants.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted<'a> {
+    /// Those after this one; the last ones when absent.
+    pub since: Option<i64>,
+    /// At most this many.
+    pub limit: i64,
+    /// Columns that must have exactly these values.
+    pub filters: Vec<(&'static str, &'a str)>,
+    /// Rows of an entry that are read.
+    pub rows: i64,
+}
+
+/// Reads entries in the order of the journal, along its primary key. `rows` holds the first `[table, id, row_hash]` of
+/// an entry as JSON, `row_count` how many there are.
+///
+/// # Errors
+/// What SQLite denies.
+pub async fn entries(tx: &mut ReadTx, wanted: &Wanted<'_>) -> Result<Vec<Row>, Denial> {
+    let mut parameters = vec![
+        Cell::Integer(wanted.since.unwrap_or(0)),
+        Cell::Integer(wanted.limit),
+        Cell::Integer(wanted.rows),
+    ];
+    let mut filters = String::new();
+    for (column, value) in &wanted.filters {
+        parameters.push(Cell::Text(value));
+        filters.push_str(&format!(" AND \"{column}\" = ${}", parameters.len()));
+    }
+    let order = if wanted.since.is_some() { "ASC" } else { "DESC" };
+    // An entry can name very many rows, and one that was tampered with none that can be read.
+    let sql = format!(
+        "SELECT seq, at, operation, task_id, actor, session, chain_hash, \
+         CASE WHEN json_valid(rows) THEN json_array_length(rows) END AS row_count, \
+         CASE WHEN json_valid(rows) THEN (SELECT json_group_array(json(value)) FROM \
+         (SELECT value FROM json_each(journal.rows) LIMIT $3)) END AS rows \
+         FROM journal WHERE seq > $1{filters} ORDER BY seq {order} LIMIT $2"
+    );
+    let mut entries = tx.query(&sql, &parameters).await?;
+    if wanted.since.is_none() {
+        entries.reverse();
+    }
+    Ok(entries)
 }
 
 #[cfg(test)]

@@ -94,6 +94,7 @@ pub struct Plane {
     readers: SqlitePool,
     thread: std::sync::Mutex<Option<std::thread::JoinHandle<()>>>,
     last_used: AtomicI64,
+    id: String,
     /// The database, open for reading as long as SQLite has it open: POSIX takes all locks of a process on a file away
     /// when any descriptor of it is closed, so nobody else here may open and close it.
     file: Arc<File>,
@@ -121,6 +122,8 @@ impl Plane {
             closed: AtomicBool::new(false),
             seq: watch::Sender::new(0),
         });
+        let plane_id = journal::plane_id(&opened.connection)
+            .map_err(|error| fault::from_rusqlite("read the journal's head", &error))?;
         let (queue, waiting) = mpsc::channel(writer::QUEUE);
         let writer = Writer::new(opened.connection, opened.identity, shared.clone())?;
         let thread = std::thread::Builder::new()
@@ -136,6 +139,7 @@ impl Plane {
             queue,
             thread: std::sync::Mutex::new(Some(thread)),
             last_used: AtomicI64::new(Timestamp::now().micros()),
+            id: plane_id,
         };
         Ok((plane, opened.lock))
     }
@@ -143,6 +147,11 @@ impl Plane {
     /// The database file.
     pub fn db_path(&self) -> &Path {
         &self.shared.db_path
+    }
+
+    /// The data plane's own name, by which a cursor tells whether it is still the same.
+    pub fn plane_id(&self) -> &str {
+        &self.id
     }
 
     /// The database for reading its bytes without letting go of SQLite's locks. Not to be cloned with `try_clone`.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use jsonrpsee_types::{ErrorObjectOwned, Id};
 use kaizen_proto::denial::Denial;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -19,8 +19,8 @@ pub struct Request<'a> {
     /// Always `2.0`.
     #[serde(borrow)]
     pub jsonrpc: Cow<'a, str>,
-    /// What the reply is matched by.
-    #[serde(borrow, default)]
+    /// What the reply is matched by. An explicit null is an id like any other.
+    #[serde(borrow, default, deserialize_with = "present")]
     pub id: Option<Id<'a>>,
     /// The method.
     #[serde(borrow)]
@@ -28,6 +28,11 @@ pub struct Request<'a> {
     /// The parameters, not yet read.
     #[serde(borrow, default)]
     pub params: Option<&'a RawValue>,
+}
+
+/// An id that is there, even when it is null.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Id<'a>>, D::Error> {
+    Id::deserialize(deserializer).map(Some)
 }
 
 /// What can be told of a message that is not a request.
@@ -105,6 +110,20 @@ pub fn with_rpc_code(code: i32, denial: &Denial) -> ErrorObjectOwned {
 /// The text of an error reply.
 pub fn error_reply(id: &Id<'_>, error: &ErrorObjectOwned) -> String {
     json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string()
+}
+
+/// The text of a notification.
+///
+/// # Errors
+/// None that plain data can cause.
+pub fn notification<T: Serialize>(method: &str, params: &T) -> serde_json::Result<String> {
+    #[derive(Serialize)]
+    struct Notification<'a, T> {
+        jsonrpc: &'static str,
+        method: &'a str,
+        params: &'a T,
+    }
+    serde_json::to_string(&Notification { jsonrpc: "2.0", method, params })
 }
 
 /// The text of a reply.

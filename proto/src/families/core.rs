@@ -42,6 +42,23 @@ crate::params! {
         reason: Option<String>,
     }
 
+    /// Which entries of the journal are wanted.
+    JournalWanted {
+        /// Entries after this one: its number, 0 for all, or the cursor of an earlier reply; the last ones when absent.
+        since: Option<String>,
+        /// At most this many entries; 100 by default, 1000 at most.
+        #[cfg_attr(feature = "cli", arg(allow_negative_numbers = true))]
+        limit: Option<i64>,
+        /// Only entries that belong to this task; its whole id.
+        task_id: Option<String>,
+        /// Only entries of this operation, by its code or an alias.
+        operation: Option<String>,
+        /// Only entries that this actor wrote.
+        by_actor: Option<String>,
+        /// Only entries that were written in this session.
+        by_session: Option<String>,
+    }
+
     /// No parameters.
     Nothing {}
 }
@@ -152,6 +169,61 @@ crate::outputs! {
         /// More about it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
+    }
+
+    /// A row that an operation wrote.
+    JournalRow {
+        /// The table.
+        table: String,
+        /// The row's key.
+        id: String,
+        /// Whether the row was deleted.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        deleted: bool,
+    }
+
+    /// One entry of the journal: one operation that wrote.
+    JournalEntry {
+        /// Its number, without gaps.
+        seq: i64,
+        /// When it was written.
+        at: String,
+        /// The operation's code.
+        operation: String,
+        /// The operation's main alias; absent when this release does not know the operation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        alias: Option<String>,
+        /// The task it belongs to.
+        task_id: Option<String>,
+        /// Who acted.
+        actor: Option<String>,
+        /// In which session.
+        session: Option<String>,
+        /// The first rows that it wrote.
+        rows: Vec<JournalRow>,
+        /// How many more rows it wrote.
+        #[serde(default, skip_serializing_if = "crate::operation::is_default")]
+        more_rows: i64,
+        /// The hash that chains it to the entry before.
+        chain_hash: String,
+    }
+
+    /// A part of the journal, in its own order.
+    JournalPage {
+        /// OK.
+        status: Status,
+        /// The data plane.
+        plane_id: String,
+        /// The number of the journal's last entry.
+        seq: i64,
+        /// The entries.
+        entries: Vec<JournalEntry>,
+        /// How many entries these are.
+        count: usize,
+        /// Where to go on: pass it as --since.
+        cursor: String,
+        /// Whether there is more to read after the cursor already.
+        more: bool,
     }
 
     /// The state of the schema, without opening or creating anything.
@@ -356,6 +428,10 @@ crate::operations! {
     K9 "find" also "record-find" "record.find" Read RecordFind(RecordsSought) -> FoundRecords,
         twins: NO_TWINS, keywords: "search full text query grep recall remember ranked",
         example: "kaizenctl K9 --query \"retry loop\" --json";
+    /// Read the journal as a feed: what was written, by whom, since an entry
+    K10 "journal" "journal.read" Read JournalRead(JournalWanted) -> JournalPage,
+        twins: NO_TWINS, keywords: "log history changes events since cursor follow tail watch audit",
+        example: "kaizenctl K10 --since 0 --limit 20 --json";
     /// Erase a secret from a record, its copies and the backups
     K12 "record-erase" "record.erase" Plain RecordErase(WhatToErase) -> RecordErased,
         twins: NO_TWINS, keywords: "secret leak password token remove forget purge redact",

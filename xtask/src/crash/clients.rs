@@ -119,7 +119,7 @@ impl Client {
                 self.task = None;
                 true
             }
-            Err(error @ CallError::Garbled(_)) => {
+            Err(error @ (CallError::Garbled(_) | CallError::TimedOut)) => {
                 self.complaints.push(format!("{} {}: {error}", call.operation, call.mark));
                 self.unanswered = Some(call);
                 false

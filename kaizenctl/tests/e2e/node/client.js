@@ -2,19 +2,25 @@
 'use strict';
 
 const { connect } = require('net');
+const { PassThrough } = require('stream');
 const {
-  createMessageConnection, ErrorCodes, ResponseError, StreamMessageReader, StreamMessageWriter,
+  CancellationTokenSource, createMessageConnection, ErrorCodes, ResponseError, StreamMessageReader,
+  StreamMessageWriter,
 } = require('vscode-jsonrpc/node');
 
 const [socketPath, project] = process.argv.slice(2);
 const socket = connect(socketPath);
-const daemon = createMessageConnection(new StreamMessageReader(socket), new StreamMessageWriter(socket));
+// What is written can be held back, so that several messages arrive in one piece.
+let held;
+const output = new PassThrough();
+output.on('data', (chunk) => (held ? held.push(chunk) : socket.write(chunk)));
+const daemon = createMessageConnection(new StreamMessageReader(socket), new StreamMessageWriter(output));
 daemon.onError(([error]) => { throw error; });
 daemon.listen();
 
-async function denial(method, params) {
+async function denial(method, params, ...token) {
   try {
-    await daemon.sendRequest(method, params);
+    await daemon.sendRequest(method, params, ...token);
   } catch (error) {
     if (!(error instanceof ResponseError)) throw error;
     return { code: error.code, message: error.message, data: error.data };
@@ -42,9 +48,28 @@ async function denial(method, params) {
   const unknown = await denial('no.such.method', {});
   const digest = await daemon.sendRequest('session.digest', { limit: 3 });
   const status = await daemon.sendRequest('status');
+
+  const subscribed = await daemon.sendRequest('journal.subscribe', {});
+  const told = new Promise((resolve) => daemon.onNotification('journal.changed', resolve));
+  await daemon.sendRequest('task.start', { title: 'Told', summary: 'Heard by the subscription.' });
+  const changed = await told;
+  const page = await daemon.sendRequest('journal.read', { since: subscribed.cursor });
+  const unsubscribed = await daemon.sendRequest('journal.unsubscribe', { subscription: subscribed.subscription });
+
+  held = [];
+  const source = new CancellationTokenSource();
+  const cancelled = denial('session.digest', {}, source.token);
+  await new Promise(setImmediate);
+  source.cancel();
+  // Messages are written one after the other, so once this one is, the others are.
+  await daemon.sendNotification('$/setTrace', { value: 'off' });
+  socket.write(Buffer.concat(held));
+  held = undefined;
+
   console.log(JSON.stringify({
     early, hello, task, again, parallel: new Set(parallel.map((reply) => reply.id)).size, denied, unknown, digest,
-    status, method_not_found: ErrorCodes.MethodNotFound,
+    status, method_not_found: ErrorCodes.MethodNotFound, subscribed, changed, page, unsubscribed,
+    cancelled: await cancelled,
   }));
   daemon.dispose();
   socket.end();

@@ -22,7 +22,7 @@ use super::super::check;
 use crate::daemon::{Binding, Daemon};
 use crate::plane::open::PlaneLock;
 use crate::plane::{Caller, Plane, WriteTx};
-use crate::registry::{Context, WriteOperation};
+use crate::registry::{Cancel, Context, WriteOperation};
 
 /// Texts that every layer must carry through unchanged.
 pub(in crate::care) const NASTY: &str =
@@ -46,8 +46,12 @@ impl Lab {
         };
         let daemon = Daemon::new(RuntimeDir::at(directory.path().join("run")));
         let caller = Arc::new(Caller { actor: Some(NASTY.into()), session: Some("s1".into()) });
-        let mut lab =
-            Lab { directory, context: Context { daemon, binding: Arc::new(binding) }, caller, open: None };
+        let mut lab = Lab {
+            directory,
+            context: Context { daemon, binding: Arc::new(binding), cancel: Cancel::default() },
+            caller,
+            open: None,
+        };
         lab.open();
         lab
     }
