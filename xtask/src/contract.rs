@@ -13,6 +13,7 @@ use kaizen_proto::feed::{self, Changed, Subscribe, Subscribed, Unsubscribe, Unsu
 use kaizen_proto::frame::{MAX_FRAME, MAX_HEADER};
 use kaizen_proto::hello::{DaemonStatus, Hello, Meta, PROTOCOL, Stop, Stopping, Welcome, method};
 use kaizen_proto::operation::{Access, Card, Twin, TwinRule};
+use kaizen_proto::record_schema;
 use schemars::schema_for;
 use serde_json::{Map, Value, json};
 
@@ -106,6 +107,7 @@ fn contract() -> Value {
         },
         "_meta": schema_for!(Meta),
         "operations": operations,
+        "record_types": record_schema::types::ALL.iter().map(|kind| kind.json_schema()).collect::<Vec<_>>(),
         "denials": Code::ALL.iter().copied().map(denial).collect::<Vec<_>>(),
     })
 }

@@ -55,7 +55,9 @@ impl WriteOperation for EvalCaseImport {
 
     fn apply(tx: &mut WriteTx<'_>, import: &Import) -> Result<Imported, Denial> {
         let Import { cases, warnings } = import;
-        warnings.iter().for_each(|warning| tx.warn(warning.as_str()));
+        for warning in warnings {
+            tx.warn(warning.as_str());
+        }
         let mut known = known(tx, cases)?;
         let mut warned = BTreeSet::new();
         let mut records = Vec::with_capacity(cases.len());

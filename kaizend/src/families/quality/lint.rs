@@ -61,14 +61,14 @@ pub(crate) fn lint(text: &str, strict: bool) -> Lint {
         if words.is_empty() { 1.0 } else { round(1.0 - ratio(empty_words, words.len()), 4) };
     let mut reasons = Vec::new();
     if !filler_hits.is_empty() {
-        reasons.push(format!("{} phrases that say nothing", filler_hits.len()));
+        reasons.push(format!("phrases that say nothing: {}", filler_hits.len()));
     }
     if hedge_density > HEDGE_THRESHOLD {
         reasons.push(format!("hedge density {hedge_density} is above {HEDGE_THRESHOLD}"));
     }
     if !repeats.pairs.is_empty() {
         let at_least = if repeats.uncompared { "at least " } else { "" };
-        reasons.push(format!("{at_least}{} pairs of sentences that say the same", repeats.pairs.len()));
+        reasons.push(format!("pairs of sentences that say the same: {at_least}{}", repeats.pairs.len()));
     }
     let note = note(text, strict, &filler_hits);
     let left = |count: usize| count.saturating_sub(LISTED);
@@ -105,7 +105,7 @@ fn note(text: &str, strict: bool, hits: &[FillerHit]) -> String {
         if strict { 0 } else { phrases::find(text, phrases::Gap::White).len().saturating_sub(hits.len()) };
     match spread {
         0 => note.into(),
-        more => format!("{note} --strict finds {more} more phrases, broken by lines or several spaces."),
+        more => format!("{note} Phrases broken by lines or several spaces, which --strict counts: {more}."),
     }
 }
 
