@@ -7,7 +7,7 @@ use super::escape::label;
 /// Bars or points of a chart at most.
 const POINTS: usize = 60;
 /// Slices of a pie at most.
-const SLICES: usize = 12;
+const SLICES: usize = 13;
 /// Larger numbers are left out: a chart of them shows nothing.
 const LARGEST: f64 = 1e15;
 

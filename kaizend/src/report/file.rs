@@ -176,18 +176,15 @@ impl Written {
             ("content_hash", Cell::Text(&self.sha256)),
             ("is_test", Cell::from(test)),
         ];
-        let report_id = match known {
-            Some(row) => {
-                let report_id = row.text("id").to_owned();
-                tx.update("reports", &report_id, &columns)?;
-                report_id
-            }
-            None => {
-                let mut row = vec![("id", Cell::Text(&self.id))];
-                row.extend(columns);
-                tx.insert("reports", &row)?;
-                self.id.clone()
-            }
+        let report_id = if let Some(row) = known {
+            let report_id = row.text("id").to_owned();
+            tx.update("reports", &report_id, &columns)?;
+            report_id
+        } else {
+            let mut row = vec![("id", Cell::Text(&self.id))];
+            row.extend(columns);
+            tx.insert("reports", &row)?;
+            self.id.clone()
         };
         self.recorded.store(true, Ordering::Release);
         Ok(report_id)

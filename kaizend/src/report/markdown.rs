@@ -87,7 +87,9 @@ impl<'d> Markdown<'d> {
                 Block::Records(entries) if entries.is_empty() => {}
                 Block::Records(entries) => {
                     self.out.push('\n');
-                    entries.iter().for_each(|entry| self.entry(entry));
+                    for entry in entries {
+                        self.entry(entry);
+                    }
                 }
                 Block::Chart(chart) => {
                     if let Some(script) = chart::script(chart) {

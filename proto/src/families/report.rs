@@ -33,7 +33,7 @@ crate::params! {
         since: Option<String>,
         /// Only what was made before this time; a day counts whole. For R8 to R10 the end of the period.
         until: Option<String>,
-        /// R1, R2 and R4: only what belongs to this task.
+        /// R1, R2, R4 and R11: only what belongs to this task.
         task_id: Option<String>,
         /// R4: only verifications of this severity.
         severity: Option<String>,

@@ -111,9 +111,12 @@ fn grouped(
         .collect()
 }
 
+/// A task and its events of a day.
+type OfTask<'r> = (&'r str, Vec<Entry>);
+
 /// A section for each day, with a part for each task, in the order of the rows.
 fn by_day_and_task(kind: &Kind, rows: &[Row], context: &Context) -> Vec<Section> {
-    let mut days: Vec<(&str, Vec<(&str, Vec<Entry>)>)> = Vec::new();
+    let mut days: Vec<(&str, Vec<OfTask<'_>>)> = Vec::new();
     for row in rows {
         let (time, task) = (row.text("created_at"), task_of(row));
         let day = time.get(..10).unwrap_or(time);

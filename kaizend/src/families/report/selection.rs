@@ -15,7 +15,9 @@ use crate::report::{Chart, Inline};
 /// Ids in one look for titles.
 const TITLES: usize = 500;
 /// Values of a field that are counted one by one.
-const VALUES: i64 = 12;
+const VALUES: usize = 12;
+/// Values of a field that are counted at all.
+const MOST_VALUES: usize = 10_000;
 /// Days that are shown one by one; a longer time is shown by months.
 const DAYS: usize = 31;
 
@@ -127,9 +129,15 @@ impl Selection {
         column: &str,
     ) -> Result<Vec<(String, i64)>, Denial> {
         let select = format!("coalesce(t.\"{column}\", '') AS name, count(*) AS rows");
-        let rest = format!("GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {VALUES}");
+        let rest = format!("GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_VALUES}");
         let rows = self.query(tx, &select, &rest).await?;
-        Ok(rows.iter().map(|row| (row.text("name").to_owned(), row.integer("rows"))).collect())
+        let mut counts: Vec<(String, i64)> =
+            rows.iter().map(|row| (row.text("name").to_owned(), row.integer("rows"))).collect();
+        let others = counts.split_off(counts.len().min(VALUES));
+        if !others.is_empty() {
+            counts.push(("others".to_owned(), others.iter().map(|(_, count)| count).sum()));
+        }
+        Ok(counts)
     }
 
     /// A bar for each day, or for each month when there are many days.

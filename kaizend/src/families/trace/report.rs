@@ -304,9 +304,12 @@ fn entry(row: &Row, depth: usize) -> Entry {
     }
 }
 
+/// When a score was given, its id, and its value.
+type Point = (String, String, f64);
+
 /// The scores of the events over time, a chart for each of the names with the most of them.
 async fn scores(tx: &mut ReadTx, events: &[Row]) -> Result<Option<Section>, Denial> {
-    let mut series: BTreeMap<String, Vec<(String, String, f64)>> = BTreeMap::new();
+    let mut series: BTreeMap<String, Vec<Point>> = BTreeMap::new();
     let mut read = 0;
     for some in events.chunks(500) {
         let places: Vec<String> = (1..=some.len()).map(|at| format!("${at}")).collect();
@@ -343,7 +346,7 @@ async fn scores(tx: &mut ReadTx, events: &[Row]) -> Result<Option<Section>, Deni
     }
     section = section
         .with(Block::Table(Table { columns: vec!["Score", "Count", "Mean", "Lowest", "Highest"], rows }));
-    let mut longest: Vec<(String, Vec<(String, String, f64)>)> = series.into_iter().collect();
+    let mut longest: Vec<(String, Vec<Point>)> = series.into_iter().collect();
     longest.sort_by_key(|(_, points)| std::cmp::Reverse(points.len()));
     for (name, mut points) in longest.into_iter().filter(|(_, points)| points.len() > 1).take(CHARTS) {
         points.sort_by(|left, right| (&left.0, &left.1).cmp(&(&right.0, &right.1)));
