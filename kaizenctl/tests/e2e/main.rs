@@ -10,12 +10,14 @@
 mod artifact;
 mod checks;
 mod cli;
+mod completions;
 mod concurrency;
 mod context;
 mod core;
 mod denials;
 mod gotcha;
 mod help;
+mod init;
 mod learning;
 mod lifecycle;
 mod output;
