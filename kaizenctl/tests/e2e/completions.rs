@@ -129,16 +129,23 @@ fn fish_completes() {
     }
 }
 
-/// Types a line and TAB into an interactive zsh, and writes down what the completion adds.
+/// Types each line and TAB into one interactive zsh, and writes down what the completion adds: one file for each line.
 const ZSH: &str = r#"
 zmodload zsh/zpty
+script=$1; shift
 zpty shell zsh -f -i
-zpty -w shell "PROMPT= RPROMPT=; bindkey -e; autoload -Uz compinit; compinit -u -D; source '$1'"
+zpty -w shell "PROMPT= RPROMPT=; bindkey -e; autoload -Uz compinit; compinit -u -D; source '$script'"
 zpty -w shell "compadd() { local -a offered; builtin compadd -O offered \"\$@\"; print -rl -- \$offered >> offered; builtin compadd \"\$@\" }"
 zpty -w shell "finished() { : > finished }; zle -N finished; bindkey '^G' finished"
-zpty -w -n shell "$2"$'\t'$'\a'
-float deadline=$(( SECONDS + 20 ))
-while [[ ! -e finished ]] && (( SECONDS < deadline )); do zpty -r -t shell >/dev/null; done
+typeset -F SECONDS
+for line; do
+    : > offered
+    zpty -w -n shell "$line"$'\t\a'
+    deadline=$(( SECONDS + 20 ))
+    while [[ ! -e finished ]] && (( SECONDS < deadline )); do zpty -r -t shell >/dev/null; done
+    mv finished "finished.$(( ++at ))" && mv offered "offered.$at"
+    zpty -w -n shell $'\C-u'
+done
 zpty -d shell
 "#;
 
@@ -150,16 +157,13 @@ fn zsh_completes() {
     let place = Place::new();
     fs::write(place.root.join("data.json"), "{}").unwrap();
     let path = script(&place, "zsh");
-    for (line, expected) in CASES {
-        for name in ["offered", "finished"] {
-            let _ = fs::remove_file(place.root.join(name));
-        }
-        let mut command = Command::new("zsh");
-        command.args(["-f", "-c", ZSH, "zsh"]).arg(&path).arg(line);
-        command.current_dir(&place.root).env("HOME", place.path("home")).env("TERM", "dumb");
-        let outcome = feed(command, b"");
-        assert!(place.root.join("finished").exists(), "{line}: {outcome:?}");
-        let offered = fs::read_to_string(place.root.join("offered")).unwrap_or_default();
+    let mut command = Command::new("zsh");
+    command.args(["-f", "-c", ZSH, "zsh"]).arg(&path).args(CASES.iter().map(|(line, _)| line));
+    command.current_dir(&place.root).env("HOME", place.path("home")).env("TERM", "dumb");
+    let outcome = feed(command, b"");
+    for (at, (line, expected)) in CASES.iter().enumerate() {
+        let offered = fs::read_to_string(place.root.join(format!("offered.{}", at + 1)));
+        let offered = offered.unwrap_or_else(|error| panic!("{line}: {error}: {outcome:?}"));
         let offered = offered.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
         expect("zsh", line, offered, expected);
     }
