@@ -774,7 +774,7 @@ step_duplicate_wrapper() {
 #!/bin/sh
 # kaizenctl for this project, wherever it is called from. A KAIZEN_REPO_ROOT that is set already wins. Made by
 # $installer.
-: "\${KAIZEN_REPO_ROOT:=$(shell_word "$target")}"
+[ -n "\${KAIZEN_REPO_ROOT:-}" ] || KAIZEN_REPO_ROOT=$(shell_word "$target")
 export KAIZEN_REPO_ROOT
 exec $(shell_word "$kaizenctl") "\$@"
 TEXT

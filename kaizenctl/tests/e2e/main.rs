@@ -31,5 +31,6 @@ mod replaced;
 mod report;
 mod rows;
 mod rpc;
+mod setup;
 mod storage;
 mod work;
