@@ -13,16 +13,22 @@ $script:ExUnavailable = 69
 $script:Steps = New-Object System.Collections.ArrayList
 $script:CommandCount = 0
 
-class KaizenStop : System.Exception {
-    [int] $Status
-    KaizenStop([string] $message, [int] $status) : base($message) { $this.Status = $status }
+# Ends the run with a status. No classes: a script that dot-sources this one could not name them in its `catch`.
+function Stop-Setup([string] $Message, [int] $Status = 1) {
+    $stop = New-Object System.InvalidOperationException $Message
+    $stop.Data['KaizenStatus'] = $Status
+    throw $stop
 }
-class KaizenSkip : System.Exception {
-    KaizenSkip([string] $reason) : base($reason) { }
+# Ends a step that has nothing to do, or was not asked for.
+function Skip-Step([string] $Reason) {
+    $skip = New-Object System.InvalidOperationException $Reason
+    $skip.Data['KaizenSkip'] = $true
+    throw $skip
 }
-
-function Stop-Setup([string] $Message, [int] $Status = 1) { throw [KaizenStop]::new($Message, $Status) }
-function Skip-Step([string] $Reason) { throw [KaizenSkip]::new($Reason) }
+function Get-Status($Exception) {
+    if ($Exception.Data.Contains('KaizenStatus')) { return [int] $Exception.Data['KaizenStatus'] }
+    return 1
+}
 function Write-Note([string] $Text) { Write-Host "    $Text" }
 
 # Whether a directory belongs to the system.
@@ -133,17 +139,19 @@ function Invoke-Steps($Run, [string] $EmitPlanJson) {
         $started = Get-Date
         $status = 0
         try {
-            & $step.Action
+            # What a step prints is for people, not a part of this function's value.
+            & $step.Action | Out-Host
             $step.Status = 'OK'
-        } catch [KaizenSkip] {
-            $step.Status = 'SKIPPED'
-            $step.Reason = $_.Exception.Message
-            Write-Note "skipped: $($step.Reason)"
         } catch {
-            $step.Status = 'FAILED'
             $step.Reason = $_.Exception.Message
-            $status = if ($_.Exception -is [KaizenStop]) { $_.Exception.Status } else { 1 }
-            [Console]::Error.WriteLine("$($Run.Installer): $($step.Reason)")
+            if ($_.Exception.Data.Contains('KaizenSkip')) {
+                $step.Status = 'SKIPPED'
+                Write-Note "skipped: $($step.Reason)"
+            } else {
+                $step.Status = 'FAILED'
+                $status = Get-Status $_.Exception
+                [Console]::Error.WriteLine("$($Run.Installer): $($step.Reason)")
+            }
         }
         $step.Seconds = [int]((Get-Date) - $started).TotalSeconds
         Write-StepLine $Run (Get-Percent ($at + 1)) ($at + 1) $step.Status $step.Name

@@ -30,7 +30,7 @@ param(
 $repoRoot = Split-Path -Parent $PSScriptRoot
 if (-not $Project) { $Project = $repoRoot }
 try { $root = Resolve-DevRoot $DevRoot $repoRoot }
-catch [KaizenStop] {
+catch {
     [Console]::Error.WriteLine("link-skills.ps1: $($_.Exception.Message)")
     exit 2
 }

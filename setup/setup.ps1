@@ -43,9 +43,9 @@ try {
     if (-not $Project) { $Project = $repoRoot }
     if (-not (Test-Path -LiteralPath $Project -PathType Container)) { Stop-Setup "there is no directory $Project" $ExUnavailable }
     $Project = (Resolve-Path -LiteralPath $Project).ProviderPath
-} catch [KaizenStop] {
+} catch {
     [Console]::Error.WriteLine("setup.ps1: $($_.Exception.Message)")
-    exit $_.Exception.Status
+    exit (Get-Status $_.Exception)
 }
 if (-not $Prefix) { $Prefix = Join-Path $env:LOCALAPPDATA 'Programs\kaizen' }
 $bin = Join-Path ([IO.Path]::GetFullPath($Prefix)) 'bin'

@@ -189,7 +189,7 @@ fn flags(command: &Command, special: impl Fn(&str) -> Option<Follows>) -> Vec<Fl
     let own = command.get_arguments().filter(|arg| !arg.is_hide_set() && arg.get_long().is_some());
     own.map(|arg| {
         let name = arg.get_long().unwrap_or_default();
-        let value = arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str());
+        let value = arg.get_value_names().and_then(|names| names.first()).map(clap::builder::Str::as_str);
         let takes_value = arg.get_action().takes_values();
         let usual = follows_name(takes_value.then_some(value.unwrap_or_default()));
         Flag {

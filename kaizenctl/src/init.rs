@@ -142,11 +142,9 @@ fn check(root: &Path) -> Result<Output, Failure> {
 fn lay(globals: &Globals, root: &Path) -> Result<Output, Failure> {
     // Everything that can be refused is, before anything is made.
     let writable = |found: &[Found]| {
-        let changes =
+        let mut changes =
             found.iter().filter(|one| matches!(one.state, State::BlockMissing | State::BlockOutdated));
-        changes
-            .map(|one| files::check_writable(one.template.path, &one.target))
-            .collect::<Result<(), Denial>>()
+        changes.try_for_each(|one| files::check_writable(one.template.path, &one.target))
     };
     writable(&files::look(root, TEMPLATES)?)?;
     let mut hello = operation::hello(&Globals { project: Some(root.into()), ..globals.clone() })?;
