@@ -356,3 +356,53 @@ fn this_repository_is_such_a_project_itself() {
         assert!(state == "current" || elsewhere, "{name} is {state}");
     }
 }
+
+#[test]
+fn several_at_once_lay_one_project() {
+    let place = Place::new();
+    fs::write(place.root.join("AGENTS.md"), "# Ours\n").unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| place.ok(&["init"]));
+        }
+    });
+    let laid: Vec<String> = tree(&place.root).into_keys().collect();
+    let mut expected = LAID.map(str::to_owned).to_vec();
+    expected.sort_unstable();
+    assert_eq!(laid, expected, "no file is left half way");
+    let rules = fs::read_to_string(place.root.join("AGENTS.md")).unwrap();
+    assert_eq!(rules.matches(BEGIN).count(), 1);
+    assert_eq!(place.ok(&["init", "--check"])["complete"], true);
+}
+
+#[test]
+fn the_seed_cases_have_the_shape_of_eval_cases() {
+    let evals = Path::new(REPOSITORY).join("evals");
+    let explained = fs::read_to_string(evals.join("README.md")).unwrap();
+    let cases: Vec<Value> = fs::read_to_string(evals.join("seed-cases.jsonl"))
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let mut names = std::collections::BTreeSet::new();
+    let mut categories = BTreeMap::new();
+    for case in &cases {
+        let keys: Vec<&str> = case.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["title", "summary", "body", "category", "scope", "expected"]);
+        let text = |field: &str| case[field].as_str().unwrap();
+        assert!(explained.contains(&format!("| {} |", text("category"))), "{case}");
+        assert!(kaizen_proto::limits::check_summary(text("summary")).is_ok(), "{case}");
+        assert!(case["expected"]["operations"].is_array(), "{case}");
+        assert!(names.insert((text("title"), text("category"))), "{case}");
+        *categories.entry(text("category")).or_insert(0) += 1;
+    }
+    let expected = [
+        ("grounding", 1),
+        ("learning-regression", 1),
+        ("proof", 1),
+        ("routing", 2),
+        ("should-not-trigger", 1),
+        ("should-trigger", 2),
+    ];
+    assert_eq!(categories, BTreeMap::from(expected));
+}
