@@ -42,6 +42,21 @@ pub(crate) struct Globals {
     pub(crate) actor: Option<String>,
     /// `--session`
     pub(crate) session: Option<String>,
+    /// `--redact`
+    pub(crate) redact: bool,
+}
+
+impl Globals {
+    /// Refuses `--redact` where nothing is stored.
+    ///
+    /// # Errors
+    /// `DENIED_USAGE`.
+    pub(crate) fn refuse_redact(&self, name: &str) -> Result<(), Denial> {
+        if self.redact {
+            return Err(Denial::usage(format!("{name} takes no flag --redact: it stores no texts")));
+        }
+        Ok(())
+    }
 }
 
 /// A flag that every operation takes: its name, the name of its value, and its help.
@@ -77,6 +92,11 @@ pub(crate) const GLOBAL_FLAGS: &[GlobalFlag] = &[
         name: "session",
         value: Some("ID"),
         help: "In which session, for the journal; else KAIZEN_SESSION",
+    },
+    GlobalFlag {
+        name: "redact",
+        value: None,
+        help: "Store [REDACTED:class] in place of secrets instead of refusing them; writes only",
     },
     GlobalFlag { name: "test", value: None, help: "Mark what is written as test records" },
     GlobalFlag { name: "help", value: None, help: "Print help" },
@@ -119,14 +139,17 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Request, Denial> {
         "daemon" | "init" | "completions" if wants_help => return Ok(Request::Help(vec![name])),
         "daemon" => {
             let (globals, words) = split_globals(rest)?;
+            globals.refuse_redact(&name)?;
             return Ok(Request::Daemon(globals, words));
         }
         "init" => {
             let (globals, words) = split_globals(rest)?;
+            globals.refuse_redact(&name)?;
             return Ok(Request::Init(globals, words));
         }
         "completions" => {
-            let (_, words) = split_globals(rest)?;
+            let (globals, words) = split_globals(rest)?;
+            globals.refuse_redact(&name)?;
             return Ok(Request::Completions(words));
         }
         _ => {}
@@ -204,6 +227,10 @@ fn split_globals(words: Vec<OsString>) -> Result<(Globals, Vec<OsString>), Denia
             },
             Some(None) if name == "--json" && joined.is_none() => {
                 globals.json = true;
+                continue;
+            }
+            Some(None) if name == "--redact" && joined.is_none() => {
+                globals.redact = true;
                 continue;
             }
             _ => {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::core::{OperationFind, OperationWanted};
-use kaizen_proto::hello::{Hello, PROTOCOL};
+use kaizen_proto::hello::{Hello, Meta, PROTOCOL};
 use kaizen_proto::operation::{Access, Card, Operation as _};
 use kaizen_proto::{find, id};
 use serde_json::{Map, Value, json};
@@ -12,9 +12,15 @@ use serde_json::{Map, Value, json};
 use crate::arguments::{self, Globals};
 use crate::{Failure, Output, connect, print, project, twins};
 
+/// The caller's variables that operations look at: the daemon has the environment of whoever started it.
+const SENT_VARIABLES: &[&str] = &["KAIZEN_SKILLS_ROOT"];
+
 /// Carries out an operation.
 pub(crate) fn run(card: &Card, globals: &Globals, words: &[OsString]) -> Result<Output, Failure> {
     let named = |denial: Denial| denial.for_operation(card);
+    if card.access != Access::Write {
+        globals.refuse_redact(card.code).map_err(|denial| named(denial.with("operation", card.code)))?;
+    }
     let mut params = params(card, globals, words).map_err(named)?;
     if card.code == OperationFind::CODE {
         let wanted: OperationWanted = serde_json::from_value(Value::Object(params))
@@ -22,8 +28,11 @@ pub(crate) fn run(card: &Card, globals: &Globals, words: &[OsString]) -> Result<
         return Ok(Output::Reply(print::raw(&find::operations(&wanted))?));
     }
     if card.access == Access::Write {
-        let key = globals.key.clone().unwrap_or_else(id::idempotency_key);
-        params.insert("_meta".into(), json!({"key": key}));
+        let meta = Meta {
+            key: Some(globals.key.clone().unwrap_or_else(id::idempotency_key)),
+            redact: globals.redact,
+        };
+        params.insert("_meta".into(), json!(meta));
     }
     let params = Value::Object(params).to_string();
     Ok(Output::Reply(connect::call(&hello(globals)?, card.method, &params)?))
@@ -78,6 +87,6 @@ pub(crate) fn hello(globals: &Globals) -> Result<Hello, Denial> {
         cwd: Some(text(cwd)?),
         actor: globals.actor.clone().or_else(|| variable("KAIZEN_ACTOR")),
         session: globals.session.clone().or_else(|| variable("KAIZEN_SESSION")),
-        env: std::collections::BTreeMap::new(),
+        env: SENT_VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?))).collect(),
     })
 }

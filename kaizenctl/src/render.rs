@@ -86,22 +86,38 @@ pub(crate) fn reply(value: &Value, style: &Style) -> String {
     }
     let id = object.get("id").and_then(Value::as_str);
     let status = object.get("status").and_then(Value::as_str).unwrap_or("OK");
+    let colour = if status == "OK" { "1;32" } else { "1;31" };
     match (object.get("message").and_then(Value::as_str), id) {
         (Some(message), _) => text.push_str(&format!("{message}\n")),
-        (None, Some(id)) => text.push_str(&format!("{}: {id}\n", style.paint("1;32", status))),
+        (None, Some(id)) => text.push_str(&format!("{}: {id}\n", style.paint(colour, status))),
         (None, None) if object.contains_key("records") => {}
-        (None, None) => text.push_str(&format!("{}\n", style.paint("1;32", status))),
+        (None, None) => text.push_str(&format!("{}\n", style.paint(colour, status))),
     }
+    let count =
+        object.get("count").and_then(Value::as_u64).and_then(|count| Some((count, counted(object, count)?)));
     let rest: Map<String, Value> = object
         .iter()
-        .filter(|(name, _)| !["status", "message", "id", "count", "query"].contains(&name.as_str()))
+        .filter(|(name, _)| !["status", "message", "id", "query"].contains(&name.as_str()))
+        .filter(|(name, _)| *name != "count" || count.is_none())
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     text.push_str(&fields(&rest, style, 0));
-    if let Some(count) = object.get("count").and_then(Value::as_u64) {
-        text.push_str(&format!("{count} {}\n", if count == 1 { "record" } else { "records" }));
+    if let Some((count, name)) = count {
+        text.push_str(&format!("{count} {name}\n"));
     }
     text
+}
+
+/// What a reply counts: its records, or the only list that it has.
+fn counted(object: &Map<String, Value>, count: u64) -> Option<&str> {
+    let lists = object.iter().filter(|(name, value)| value.is_array() && *name != "warnings");
+    let names: Vec<&str> = lists.map(|(name, _)| name.as_str()).collect();
+    let name = match names[..] {
+        [only] => only,
+        _ if names.contains(&"records") => "records",
+        _ => return None,
+    };
+    Some(if count == 1 { name.strip_suffix('s').unwrap_or(name) } else { name })
 }
 
 fn fields(object: &Map<String, Value>, style: &Style, depth: usize) -> String {
@@ -118,6 +134,13 @@ fn fields(object: &Map<String, Value>, style: &Style, depth: usize) -> String {
                     text.push_str(&format!("\n{indent}{}\n", style.paint("1", &name.replace('_', " "))));
                 }
                 text.push_str(&table(&rows, style));
+            }
+            // Objects that hold tables themselves do not fit into the cells of one.
+            Value::Array(items) if !items.is_empty() && items.iter().all(Value::is_object) => {
+                for inner in items.iter().filter_map(Value::as_object) {
+                    text.push('\n');
+                    text.push_str(&fields(inner, style, depth));
+                }
             }
             Value::Object(inner) => {
                 text.push_str(&format!("\n{indent}{}\n", style.paint("1", &name.replace('_', " "))));
@@ -149,8 +172,20 @@ fn fields(object: &Map<String, Value>, style: &Style, depth: usize) -> String {
 }
 
 fn is_table(value: &Value) -> bool {
-    value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(Value::is_object))
+    let is_row = |item: &Value| item.as_object().is_some_and(|row| !row.values().any(is_list_of_objects));
+    value.as_array().is_some_and(|items| !items.is_empty() && items.iter().all(is_row))
 }
+
+fn is_list_of_objects(value: &Value) -> bool {
+    value.as_array().is_some_and(|items| items.iter().any(Value::is_object))
+}
+
+/// Columns that a table leaves out when it has the column before them, because they only say more of the same: people
+/// read the rest, programs read JSON.
+const LEFT_OUT: &[(&str, &[&str])] = &[
+    ("action", &["target_path", "old_sibling_path", "sha256"]),
+    ("target_stub", &["root", "target_sha256", "old_sibling_path", "old_sibling_sha256"]),
+];
 
 /// A table of rows. On a terminal that is too narrow, the widest columns are cut first; ids never are.
 fn table(rows: &[&Map<String, Value>], style: &Style) -> String {
@@ -158,6 +193,11 @@ fn table(rows: &[&Map<String, Value>], style: &Style) -> String {
     for name in rows.iter().flat_map(|row| row.keys()) {
         if !columns.contains(&name.as_str()) {
             columns.push(name);
+        }
+    }
+    for (column, left_out) in LEFT_OUT {
+        if columns.contains(column) && left_out.iter().all(|column| columns.contains(column)) {
+            columns.retain(|column| !left_out.contains(column));
         }
     }
     let cell = |row: &Map<String, Value>, column: &str| {
@@ -244,6 +284,49 @@ mod tests {
              g_1   One        2026-11-23 07:10:05\n\
              g_22  Two lines  2026-11-23 07:10:06\n\
              2 records\n"
+        );
+    }
+
+    #[test]
+    fn what_is_counted_is_named_by_its_list() {
+        let shown = |value: Value| reply(&value, &Style::plain());
+        let value =
+            json!({"status": "FAILED", "unmigrated": ["/p/a", "/p/b"], "count": 2, "warnings": ["w"]});
+        assert_eq!(shown(value), "FAILED\nunmigrated  /p/a\n            /p/b\nwarnings    w\n2 unmigrated\n");
+        assert!(shown(json!({"status": "OK", "changed": [], "count": 0})).ends_with("\n0 changed\n"));
+        assert_eq!(shown(json!({"status": "OK", "path": "p", "count": 3})), "OK\npath   p\ncount  3\n");
+    }
+
+    #[test]
+    fn a_plan_is_a_table_of_what_is_done_to_what() {
+        let action = json!({
+            "path": "/p/evals/GOTCHA.md", "target_path": "/p/evals/GOTCHA.md", "old_sibling_path": "/p/GOTCHA.md",
+            "action": "create-stub", "sha256": null,
+        });
+        assert_eq!(
+            reply(
+                &json!({"status": "OK", "dry_run": true, "actions": [action], "count": 1}),
+                &Style::plain()
+            ),
+            "OK\ndry_run  yes\n\nactions\nPATH                ACTION\n/p/evals/GOTCHA.md  create-stub\n1 action\n"
+        );
+    }
+
+    #[test]
+    fn tables_within_a_list_are_shown_one_by_one() {
+        let root = |name: &str, files: Value| json!({"root": name, "exists": true, "files": files});
+        let file = json!({
+            "root": "/p", "target_path": "/p/evals/GOTCHA.md", "target_exists": true, "target_stub": true,
+            "target_sha256": "0", "old_sibling_path": "/p/GOTCHA.md", "old_sibling_exists": false,
+            "old_sibling_stub": false, "old_sibling_sha256": null,
+        });
+        let value = json!({"status": "OK", "roots": [root("/p", json!([file])), root("/q", json!([]))]});
+        assert_eq!(
+            reply(&value, &Style::plain()),
+            "OK\n\nroot    /p\nexists  yes\n\nfiles\n\
+             TARGET PATH         TARGET EXISTS  TARGET STUB  OLD SIBLING EXISTS  OLD SIBLING STUB\n\
+             /p/evals/GOTCHA.md  yes            yes          no                  no\n\
+             \nroot    /q\nexists  yes\nfiles   none\n"
         );
     }
 

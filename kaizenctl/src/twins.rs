@@ -26,12 +26,14 @@ pub(crate) fn fill(card: &Card, matches: &ArgMatches, params: &mut Map<String, V
         let inline = params.get(twin.field).and_then(Value::as_str);
         let file_counts = match twin.rule {
             TwinRule::Inline => inline.is_none(),
-            TwinRule::NonEmptyInline => inline.is_none_or(str::is_empty),
-            TwinRule::File => true,
+            TwinRule::NonEmptyInline | TwinRule::NonEmptyText => inline.is_none_or(str::is_empty),
+            TwinRule::File | TwinRule::FileOrNothing => true,
         };
         if file_counts {
             let text = match twin.rule {
-                TwinRule::Inline => read_text(path, card.code)?,
+                TwinRule::Inline | TwinRule::FileOrNothing | TwinRule::NonEmptyText => {
+                    read_text(path, card.code)?
+                }
                 TwinRule::NonEmptyInline | TwinRule::File => {
                     read_json(path, card.code).map_err(|denial| texts_first(params, denial))?
                 }

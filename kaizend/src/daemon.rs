@@ -23,10 +23,16 @@ pub struct Binding {
     pub root: Option<PathBuf>,
     /// The project's database.
     pub db_path: PathBuf,
+    /// The caller's working directory, which relative paths may start from.
+    pub cwd: Option<PathBuf>,
     /// How the client came by the root.
     pub root_source: RootSource,
-    /// Who calls.
+    /// Who calls, with secrets and personal details masked: the journal cannot forget.
     pub caller: Arc<Caller>,
+    /// What to say about a caller that was masked.
+    pub caller_warnings: Vec<String>,
+    /// Why writes are refused that do not ask for masks: the caller's names hold a secret.
+    pub caller_refused: Option<Denial>,
     /// The caller's variables that override the daemon's own.
     pub env: BTreeMap<String, String>,
 }
@@ -38,6 +44,18 @@ impl Binding {
     /// `DENIED_HELLO_REQUIRED` for a connection without a project.
     pub fn root(&self) -> Result<&PathBuf, Denial> {
         self.root.as_ref().ok_or_else(|| Denial::new(Code::HelloRequired))
+    }
+
+    /// Who writes, for the journal.
+    ///
+    /// # Errors
+    /// `DENIED_SECRET` when the caller's names hold one, unless secrets are to be masked.
+    pub fn caller(&self, redact: bool, warnings: &mut Vec<String>) -> Result<Arc<Caller>, Denial> {
+        if let Some(denial) = self.caller_refused.as_ref().filter(|_| !redact) {
+            return Err(denial.clone());
+        }
+        warnings.extend(self.caller_warnings.iter().cloned());
+        Ok(self.caller.clone())
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use kaizen_proto::denial::Denial;
 
@@ -31,13 +32,33 @@ pub fn write(target: &Path, contents: &[u8]) -> Result<(), Denial> {
 /// # Errors
 /// As [`write`].
 pub fn write_for(readers: Readers, target: &Path, contents: &[u8]) -> Result<(), Denial> {
+    write_with(readers, Traits::default(), target, contents)
+}
+
+/// What a file has beside its contents, for one that shall stay, or become again, as it was.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Traits {
+    /// Its permissions; those that the readers imply by default.
+    pub mode: Option<u32>,
+    /// When it was changed last; now by default.
+    pub modified: Option<SystemTime>,
+}
+
+/// [`write_for`] with the permissions and the time of another file, or of what the file was before.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_with(readers: Readers, traits: Traits, target: &Path, contents: &[u8]) -> Result<(), Denial> {
     let fail = |error: std::io::Error| fault::from_io("write a file", target, &error);
     if let Some(parent) = target.parent() {
         fs::create_dir_all(parent).map_err(fail)?;
     }
     let temporary = temporary_name(target);
     let written = create(readers, &temporary)
-        .and_then(|mut file| file.write_all(contents))
+        .and_then(|mut file| {
+            file.write_all(contents)?;
+            traits.give_to(&file)
+        })
         .map_err(fail)
         .and_then(|()| publish(&temporary, target));
     if written.is_err() {
@@ -45,6 +66,27 @@ pub fn write_for(readers: Readers, target: &Path, contents: &[u8]) -> Result<(),
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+impl Traits {
+    fn give_to(self, file: &File) -> std::io::Result<()> {
+        #[cfg(unix)]
+        if let Some(mode) = self.mode {
+            use std::os::unix::fs::PermissionsExt as _;
+            file.set_permissions(fs::Permissions::from_mode(mode & 0o777))?;
+        }
+        self.modified.map_or(Ok(()), |modified| file.set_modified(modified))
+    }
+}
+
+/// Removes a file durably.
+///
+/// # Errors
+/// What the disk denies.
+pub fn remove(target: &Path) -> Result<(), Denial> {
+    let fail = |error: std::io::Error| fault::from_io("remove a file", target, &error);
+    fs::remove_file(target).map_err(fail)?;
+    target.parent().map_or(Ok(()), |parent| sync_directory(parent).map_err(fail))
 }
 
 /// Gives a finished file its final name, durably.
@@ -115,6 +157,21 @@ mod tests {
         write(&target, b"new").unwrap();
         assert_eq!(fs::read(&victim).unwrap(), b"untouched");
         assert_eq!(fs::read(&target).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_file_can_be_given_the_permissions_and_the_time_of_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("file");
+        let modified = SystemTime::UNIX_EPOCH + std::time::Duration::new(1_000_000_000, 123_456_789);
+        // Set-user-id is never given, whoever asks for it.
+        let traits = Traits { mode: Some(0o4751), modified: Some(modified) };
+        write_with(Readers::Project, traits, &target, b"text").unwrap();
+        let metadata = fs::metadata(&target).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o7777, 0o751);
+        assert_eq!(metadata.modified().unwrap(), modified);
+        remove(&target).unwrap();
+        assert!(!target.exists() && remove(&target).is_err());
     }
 
     #[test]

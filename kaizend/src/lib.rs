@@ -10,5 +10,7 @@ pub mod files;
 pub mod lifecycle;
 pub mod plane;
 pub mod projects;
+pub mod redaction;
 pub mod registry;
+pub mod report;
 pub mod transport;

@@ -17,6 +17,8 @@ use serde_json::{Map, Value};
 
 use crate::daemon::{Binding, Daemon};
 use crate::plane::{Plane, ReadTx, RequestKey, WriteTx, fault, writer};
+use crate::redaction::gate;
+use crate::report::file::Written;
 
 /// How long a read may take before the caller is told to come back.
 const READ_DEADLINE: Duration = Duration::from_mins(1);
@@ -80,6 +82,11 @@ pub trait WriteOperation: Operation {
         params: Self::Params,
     ) -> impl Future<Output = Result<Self::Prepared, Denial>> + Send;
 
+    /// The file that `prepare` wrote, when it wrote one that must not stay without its row.
+    fn file(_prepared: &Self::Prepared) -> Option<Arc<Written>> {
+        None
+    }
+
     /// Writes. It cannot wait, and it may be run again, so it checks again what `prepare` assumed.
     ///
     /// # Errors
@@ -102,7 +109,7 @@ impl Registry {
     /// Registers an operation that needs no records.
     pub fn plain<O: PlainOperation>(&mut self) -> &mut Self {
         const { assert!(matches!(O::ACCESS, Access::Plain)) };
-        self.method::<O, _, _>(async |context, params, _key| {
+        self.method::<O, _, _>(async |context, params, _carried| {
             let output = O::run(&context, params).await?;
             to_text(&output)
         })
@@ -111,7 +118,7 @@ impl Registry {
     /// Registers an operation that reads.
     pub fn read<O: ReadOperation>(&mut self) -> &mut Self {
         const { assert!(matches!(O::ACCESS, Access::Read)) };
-        self.method::<O, _, _>(async |context, params, _key| {
+        self.method::<O, _, _>(async |context, params, _carried| {
             O::check(&params)?;
             let plane = context.plane().await?;
             let read = async {
@@ -128,11 +135,23 @@ impl Registry {
     /// Registers an operation that writes.
     pub fn write<O: WriteOperation>(&mut self) -> &mut Self {
         const { assert!(matches!(O::ACCESS, Access::Write)) };
-        self.method::<O, _, _>(async |context, params, key| {
+        self.method::<O, _, _>(async |context, params, carried| {
+            let Carried { key, redact, mut warnings } = carried;
+            let caller = context.binding.caller(redact, &mut warnings)?;
             let prepared = O::prepare(&context, params).await?;
             let plane = context.plane().await?;
-            let apply = Box::new(move |tx: &mut WriteTx<'_>| to_text(&O::apply(tx, &prepared)?));
-            plane.write(O::CODE, context.binding.caller.clone(), key, apply).await
+            let file = O::file(&prepared);
+            let apply = Box::new(move |tx: &mut WriteTx<'_>| {
+                for warning in &warnings {
+                    tx.warn(warning.as_str());
+                }
+                to_text(&O::apply(tx, &prepared)?)
+            });
+            let outcome = plane.write(O::CODE, caller, key, apply).await;
+            if let Some(file) = file {
+                file.settle(&outcome);
+            }
+            outcome
         })
     }
 
@@ -149,7 +168,7 @@ impl Registry {
     fn method<O, Handler, Reply>(&mut self, handler: Handler) -> &mut Self
     where
         O: Operation,
-        Handler: Fn(Context, O::Params, Option<RequestKey>) -> Reply + Clone + Send + Sync + 'static,
+        Handler: Fn(Context, O::Params, Carried) -> Reply + Clone + Send + Sync + 'static,
         Reply: Future<Output = Result<String, Denial>> + Send,
     {
         let registered = self.module.register_async_method(O::METHOD, move |params, daemon, extensions| {
@@ -179,28 +198,41 @@ async fn call<O, Handler, Reply>(
 ) -> Result<String, Denial>
 where
     O: Operation,
-    Handler: Fn(Context, O::Params, Option<RequestKey>) -> Reply,
+    Handler: Fn(Context, O::Params, Carried) -> Reply,
     Reply: Future<Output = Result<String, Denial>>,
 {
     let _call = daemon.begin_call()?;
     let binding = extensions.get::<Arc<Binding>>().cloned().unwrap_or_default();
-    let (params, key) = decode::<O::Params>(O::CODE, params.as_str().unwrap_or("{}"))?;
-    handler(Context { daemon, binding }, params, key).await
+    let text = params.as_str().unwrap_or("{}");
+    let (params, carried) = decode::<O::Params>(O::CODE, O::ACCESS, text)?;
+    handler(Context { daemon, binding }, params, carried).await
 }
 
-/// Reads the parameters of a call and what it carries under `_meta`.
-fn decode<P: DeserializeOwned>(operation: &str, text: &str) -> Result<(P, Option<RequestKey>), Denial> {
+/// What a call carries beside its parameters, and what was noticed while they were read.
+#[derive(Debug, Default, PartialEq)]
+struct Carried {
+    key: Option<RequestKey>,
+    redact: bool,
+    warnings: Vec<String>,
+}
+
+/// Reads the parameters of a call and what it carries under `_meta`. Those of a write pass the gate of
+/// [`redaction`](crate::redaction) here, so that no handler sees what must not be stored.
+fn decode<P: DeserializeOwned>(operation: &str, access: Access, text: &str) -> Result<(P, Carried), Denial> {
     // Serde would read a list as the fields in their order, which nobody should rely on.
     if !text.trim_ascii_start().starts_with('{') {
         return Err(Denial::usage("the parameters must be a JSON object"));
     }
-    if !text.contains("\"_meta\"") {
-        return Ok((serde_json::from_str(text).map_err(|error| bad_params(&error))?, None));
+    let gated = access == Access::Write && gate::must_look(text);
+    if !gated && !text.contains("\"_meta\"") {
+        return Ok((serde_json::from_str(text).map_err(|error| bad_params(&error))?, Carried::default()));
     }
     let mut object: Map<String, Value> = serde_json::from_str(text).map_err(|error| bad_params(&error))?;
-    let meta = object.shift_remove("_meta").unwrap_or_default();
-    let meta: Meta = serde_json::from_value(meta).map_err(|error| bad_params(&error))?;
-    let params = Value::Object(object);
+    let meta = match object.shift_remove("_meta") {
+        Some(meta) => serde_json::from_value::<Meta>(meta).map_err(|error| bad_params(&error))?,
+        None => Meta::default(),
+    };
+    let mut params = Value::Object(object);
     let key = match meta.key {
         Some(key) if key.is_empty() || key.len() > kaizen_proto::id::MAX_LEN => {
             return Err(Denial::usage(format!(
@@ -214,7 +246,18 @@ fn decode<P: DeserializeOwned>(operation: &str, text: &str) -> Result<(P, Option
         }),
         None => None,
     };
-    Ok((serde_json::from_value(params).map_err(|error| bad_params(&error))?, key))
+    let mut warnings = Vec::new();
+    if gated && let Value::Object(params) = &mut params {
+        if let Some(key) = &key {
+            // Masked keys would meet each other.
+            gate::check_text("key", &key.key)
+                .map_err(|denial| denial.action("Use another idempotency key."))?;
+        }
+        // The key stands for what the caller sent; what is stored may differ from it.
+        warnings = gate::check(operation, meta.redact, params)?;
+    }
+    let carried = Carried { key, redact: meta.redact, warnings };
+    Ok((serde_json::from_value(params).map_err(|error| bad_params(&error))?, carried))
 }
 
 fn bad_params(error: &serde_json::Error) -> Denial {
@@ -265,20 +308,26 @@ mod tests {
 
     #[test]
     fn parameters_are_read_by_name_only() {
-        assert_eq!(decode::<ListRecords>("G2", "[1]").unwrap_err().code, Code::Usage);
-        assert_eq!(decode::<ListRecords>("G2", r#"{"limit":1,"other":2}"#).unwrap_err().code, Code::Usage);
-        assert_eq!(decode::<ListRecords>("G2", r#"{"limit":1}"#).unwrap().0.limit, Some(1));
+        assert_eq!(decode::<ListRecords>("G2", Access::Read, "[1]").unwrap_err().code, Code::Usage);
+        assert_eq!(
+            decode::<ListRecords>("G2", Access::Read, r#"{"limit":1,"other":2}"#).unwrap_err().code,
+            Code::Usage
+        );
+        assert_eq!(decode::<ListRecords>("G2", Access::Read, r#"{"limit":1}"#).unwrap().0.limit, Some(1));
     }
 
     #[test]
     fn the_key_is_no_part_of_the_parameters() {
-        let read = |text: &str| decode::<InspectRecord>("G4", text).unwrap();
+        let read = |text: &str| decode::<InspectRecord>("G4", Access::Read, text).unwrap();
         let (params, first) = read(r#"{"id":"g_1","_meta":{"key":"k"}}"#);
         assert_eq!(params.id.as_deref(), Some("g_1"));
         let (_, reordered) = read(r#"{"_meta":{"key":"k"},"id":"g_1"}"#);
         assert_eq!(first, reordered);
         let (_, other) = read(r#"{"_meta":{"key":"k"},"id":"g_2"}"#);
         assert_ne!(first, other);
-        assert_eq!(decode::<InspectRecord>("G4", r#"{"_meta":{"key":""}}"#).unwrap_err().code, Code::Usage);
+        assert_eq!(
+            decode::<InspectRecord>("G4", Access::Read, r#"{"_meta":{"key":""}}"#).unwrap_err().code,
+            Code::Usage
+        );
     }
 }

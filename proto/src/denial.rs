@@ -81,6 +81,9 @@ codes! {
     FieldSplitRequired "DENIED_FIELD_SPLIT_REQUIRED" Invalid 2 "Split the text into several entries.";
     TextTooLong "DENIED_TEXT_TOO_LONG" Invalid 2 "Shorten the field to its byte limit, or keep the text in a file and record it with A1.";
     TextInvalid "DENIED_TEXT_INVALID" Invalid 2 "Remove the character that cannot be stored from the field.";
+    Secret "DENIED_SECRET" Invalid 2 "Take the secret out, or repeat the call with --redact, which stores [REDACTED:class] in its place; a secret that somebody may have seen should be changed.";
+    NothingToErase "DENIED_NOTHING_TO_ERASE" Conflict 2 "Name the field that holds the secret, or pass --whole to replace the whole field by [ERASED].";
+    TraceRedaction "DENIED_TRACE_REDACTION" Invalid 2 "Take the secrets and personal details out of the fields that are named, or repeat the call with --redact.";
     IdRequired "DENIED_ID_REQUIRED" Invalid 2 "Name the record."
         example "kaizenctl {op} --id RECORD_ID --json";
     IdAmbiguous "DENIED_ID_AMBIGUOUS" Invalid 2 "Give more of the id; the candidates are listed.";
@@ -93,14 +96,31 @@ codes! {
     PathRequired "DENIED_PATH_REQUIRED" Invalid 2 "Name a file of the project."
         example "kaizenctl {op} --path docs/report.md --json";
     PathOutsideRepo "DENIED_PATH_OUTSIDE_REPO" Invalid 2 "Name a file under the project's root.";
+    RootNotAllowlisted "DENIED_ROOT_NOT_ALLOWLISTED" Invalid 2 "Name a directory below one of the allowed roots; KAIZEN_SKILLS_ROOT allows one outside the project.";
+    TreeTooLarge "DENIED_TREE_TOO_LARGE" Invalid 2 "Name smaller directories with --root, one call after the other.";
+    SurfaceUnfit "DENIED_SURFACE_UNFIT" Conflict 1 "Move it out of the way, or name other directories with --root; nothing was changed.";
+    UndoDiffers "DENIED_UNDO_DIFFERS" Conflict 1 "Nothing was changed. Take what you need from the backups beside the manifest by hand.";
     FileNotFound "DENIED_FILE_NOT_FOUND" NotFound 1 "Name a regular file that exists."
         example "kaizenctl {op} --path docs/report.md --json";
     FileNotUtf8 "DENIED_FILE_NOT_UTF8" Invalid 2 "Save the file as UTF-8.";
     FileUnreadable "DENIED_FILE_UNREADABLE" Invalid 1 "Make the file readable for this user.";
     FileTooLarge "DENIED_FILE_TOO_LARGE" Invalid 2 "Pass a smaller file.";
+    SchemaUnknownType "DENIED_SCHEMA_UNKNOWN_TYPE" Invalid 2 "Use one of the known types; `kaizenctl Q8 --json` lists them.";
+    SchemaType "DENIED_SCHEMA_TYPE" Invalid 2 "Pass a JSON object.";
+    SchemaUnknownFields "DENIED_SCHEMA_UNKNOWN_FIELDS" Invalid 2 "Remove the fields that the record type does not have.";
+    SchemaRange "DENIED_SCHEMA_RANGE" Invalid 2 "Give the field a value within its range.";
     SchemaRequired "DENIED_SCHEMA_REQUIRED" Invalid 2 "Give the missing fields.";
     SchemaFieldType "DENIED_SCHEMA_FIELD_TYPE" Invalid 2 "Give the field a value of the expected type.";
     SchemaEnum "DENIED_SCHEMA_ENUM" Invalid 2 "Use one of the allowed values.";
+    FilterUnsupported "DENIED_FILTER_UNSUPPORTED" Invalid 2 "Leave the flag out, or use the report that has it.";
+    ReviewIdRequired "DENIED_REVIEW_ID_REQUIRED" Invalid 2 "Name the review."
+        example "kaizenctl {op} --review-id REVIEW_ID --summary \"One or two sentences.\" --json";
+    TimeInvalid "DENIED_TIME_INVALID" Invalid 2 "Give a time like 2026-11-23T07:10:05Z, a day like 2026-11-23, or a span back from now like 24h or 7d.";
+    RequiredFields "DENIED_REQUIRED_FIELDS" Invalid 2 "Give all the fields that are named.";
+    ContractRequired "DENIED_CONTRACT_REQUIRED" Invalid 2 "Name the contract that is to be improved."
+        example "kaizenctl {op} --contract review-loop --json";
+    ContractTextRequired "DENIED_CONTRACT_TEXT_REQUIRED" Invalid 2 "Give the text: --body, --body-file or --path.";
+    ScoreValue "DENIED_SCORE_VALUE" Invalid 2 "Give a value that fits data_type; a numeric score is a finite number.";
     RecordNotFound "DENIED_RECORD_NOT_FOUND" NotFound 1 "Check the id; list or query the records to find it.";
     AlreadyPromoted "DENIED_ALREADY_PROMOTED" Conflict 2 "Use the record that exists, or revise it.";
     KeyReused "DENIED_KEY_REUSED" Conflict 2 "Use a new idempotency key for a new call.";

@@ -85,6 +85,9 @@ pub struct Meta {
     /// Idempotency key of a write: the same call with the same key is carried out once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Whether secrets in the parameters of a write are replaced by `[REDACTED:class]` instead of refused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub redact: bool,
 }
 
 /// Parameters of `stop`.

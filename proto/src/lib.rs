@@ -15,6 +15,7 @@ pub mod hello;
 pub mod id;
 pub mod limits;
 pub mod operation;
+pub mod record_schema;
 pub mod spaced_json;
 pub mod time;
 pub mod values;

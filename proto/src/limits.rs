@@ -12,6 +12,8 @@ pub const BODY_WORDS: usize = 1000;
 pub const SPLIT_WORDS: usize = 1300;
 /// Bytes in a title, and in any other short field (a status, a path, an id).
 pub const TITLE_BYTES: usize = 512;
+/// Bytes in a path, an address or another reference.
+pub const REFERENCE_BYTES: usize = 4 * 1024;
 /// Bytes in a summary.
 pub const SUMMARY_BYTES: usize = 2 * 1024;
 /// Bytes in a body.

@@ -26,6 +26,10 @@ pub enum TwinRule {
     NonEmptyInline,
     /// The file whenever it was given.
     File,
+    /// The file whenever it was given; an empty one counts as nothing.
+    FileOrNothing,
+    /// The inline text when it is not empty, else the file's, which may be.
+    NonEmptyText,
 }
 
 /// A parameter that can also be read from a file by the client: `--<field>-file PATH`, `-` for stdin.

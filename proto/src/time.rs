@@ -49,6 +49,25 @@ impl Timestamp {
         (Timestamp::MIN.0..=Timestamp::MAX.0).contains(&micros).then_some(Timestamp(micros))
     }
 
+    /// Reads a time as people give it: RFC 3339, a day such as `2026-11-23` (in UTC), or a span back from `now` such as
+    /// `30m`, `24h`, `7d` or `2w`. A day is its first moment, or the first moment after it when `end_of_day` is set.
+    #[must_use]
+    pub fn parse_moment(text: &str, now: Timestamp, end_of_day: bool) -> Option<Timestamp> {
+        let text = text.trim();
+        if let Some(day) = Timestamp::parse(&format!("{text}T00:00:00Z")) {
+            return Some(if end_of_day { day.minus_days(-1) } else { day });
+        }
+        let unit = match text.chars().last()? {
+            'm' => MICROS_PER_DAY / 1440,
+            'h' => MICROS_PER_DAY / 24,
+            'd' => MICROS_PER_DAY,
+            'w' => 7 * MICROS_PER_DAY,
+            _ => return Timestamp::parse(text),
+        };
+        let count: i64 = text[..text.len() - 1].parse::<u32>().ok()?.into();
+        Some(Timestamp::from_micros(now.0.saturating_sub(count.saturating_mul(unit))))
+    }
+
     /// The time as `YYYYmmddTHHMMSSZ` (ISO 8601 basic format, UTC, whole seconds), safe in a file name everywhere.
     #[must_use]
     pub fn file_stamp(self) -> String {
@@ -107,6 +126,28 @@ fn put_digits(field: &mut [u8], mut value: u32) {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use proptest::prelude::*;
+
+    #[test]
+    fn moments_are_read_as_people_give_them() {
+        let now = Timestamp::parse("2026-11-23T12:00:00Z").unwrap();
+        let read = |text, end| Timestamp::parse_moment(text, now, end).map(|moment| moment.to_string());
+        for (text, end, expected) in [
+            ("2026-11-23T07:10:05+01:00", false, Some("2026-11-23T06:10:05.000000+00:00")),
+            ("2026-11-20", false, Some("2026-11-20T00:00:00.000000+00:00")),
+            ("2026-11-20", true, Some("2026-11-21T00:00:00.000000+00:00")),
+            ("90m", false, Some("2026-11-23T10:30:00.000000+00:00")),
+            ("24h", true, Some("2026-11-22T12:00:00.000000+00:00")),
+            ("2w", false, Some("2026-11-09T12:00:00.000000+00:00")),
+            ("-1d", false, None),
+            ("d", false, None),
+            ("", false, None),
+            ("2026-02-30", false, None),
+            ("é", false, None),
+            ("4294967295w", false, Some("0000-01-01T00:00:00.000000+00:00")),
+        ] {
+            assert_eq!(read(text, end).as_deref(), expected, "{text:?}");
+        }
+    }
 
     use super::*;
 

@@ -3,6 +3,7 @@
 
 use crate::families::{quality, report};
 use crate::operation::Card;
+use crate::record_schema::vocabulary::{AuthorityTier, EVAL_CATEGORIES, TraceKind};
 
 /// Statuses that every kind of record knows.
 pub const STATUSES: &[&str] = &["active", "recorded", "resolved", "superseded", "draft", "noted", "promoted"];
@@ -14,6 +15,9 @@ pub const POLICY_STATUSES: &[&str] = &["retired"];
 pub const SCOPES: &[&str] = &["project", "global", "skill", "session"];
 /// Priorities of policies, the most important first; `medium` means `normal`.
 pub const PRIORITIES: &[&str] = &["critical", "high", "normal", "medium", "low"];
+
+/// Forms of a report's file.
+pub const FORMATS: &[&str] = &["md", "json"];
 
 /// The words of one parameter.
 struct Words {
@@ -34,6 +38,10 @@ const TABLE: &[Words] = &[
     words(&[], "priority", &[PRIORITIES]),
     words(&[], "conclusion", &[quality::CONCLUSIONS]),
     words(&["R0"], "only", &[report::LISTS]),
+    words(&["T1"], "kind", &[TraceKind::WORDS]),
+    words(&[], "authority_tier", &[AuthorityTier::WORDS]),
+    words(&[], "category", &[EVAL_CATEGORIES]),
+    words(&[], "format", &[FORMATS]),
 ];
 
 const fn words(

@@ -273,8 +273,8 @@ fn flags(card: &Card) -> Vec<[String; 3]> {
 fn twin_note(twin: &Twin) -> String {
     let rule = match twin.rule {
         TwinRule::Inline => "",
-        TwinRule::NonEmptyInline => ", which counts when the value itself is empty",
-        TwinRule::File => ", which counts when both are given",
+        TwinRule::NonEmptyInline | TwinRule::NonEmptyText => ", which counts when the value itself is empty",
+        TwinRule::File | TwinRule::FileOrNothing => ", which counts when both are given",
     };
     format!(" Or `{}-file PATH`{rule}.", flag(twin.field))
 }

@@ -104,6 +104,11 @@ const SIMPLE: &[Row] = &[
     row(Code::FieldSplitRequired, 2, |place| g1(place, "--body", &words(1301))),
     row(Code::TextTooLong, 2, |place| g1(place, "--title", &"x".repeat(513))),
     row(Code::TextInvalid, 2, |place| params(place, "W1", r#"{"title":"a\u0000b","summary":"S."}"#)),
+    row(Code::Secret, 2, |place| g1(place, "--body", concat!("AKIA", "IOSFODNN7EXAMPLE"))),
+    row(Code::NothingToErase, 2, |place| {
+        let id = place.id(NEW);
+        cli(place, &["K12", "--id", &id, "--field", "summary"])
+    }),
     row(Code::IdRequired, 2, |place| cli(place, &["G4"])),
     row(Code::IdAmbiguous, 2, |place| {
         for _ in 0..2 {
@@ -116,6 +121,27 @@ const SIMPLE: &[Row] = &[
     row(Code::PayloadType, 2, |place| cli(place, &["W5", "--summary", "S.", "--payload-json", "[]"])),
     row(Code::PathRequired, 2, |place| cli(place, &["A2"])),
     row(Code::PathOutsideRepo, 2, |place| cli(place, &["A2", "--path", "../x"])),
+    row(Code::RootNotAllowlisted, 2, |place| cli(place, &["M1", "--root", "/"])),
+    row(Code::TreeTooLarge, 2, |place| {
+        for number in 0..2000 {
+            let directory = place.root.join(format!("many/{number}"));
+            fs::create_dir_all(&directory).unwrap();
+            fs::write(directory.join("SKILL.md"), "").unwrap();
+        }
+        cli(place, &["M2", "--root", "many"])
+    }),
+    row(Code::SurfaceUnfit, 1, |place| {
+        fs::create_dir_all(place.root.join("odd/GOTCHA.md")).unwrap();
+        cli(place, &["M3", "--root", "odd"])
+    }),
+    row(Code::UndoDiffers, 1, |place| {
+        let migrated = place.ok(&["M3", "--root", "new"]);
+        assert_eq!(migrated["count"], 0);
+        fs::create_dir(place.root.join("new")).unwrap();
+        let migrated = place.ok(&["M3", "--root", "new"]);
+        fs::write(place.root.join("new/evals/GOTCHA.md"), "changed").unwrap();
+        cli(place, &["M3", "--undo", migrated["manifest"].as_str().unwrap()])
+    }),
     row(Code::FileNotFound, 1, |place| cli(place, &["A2", "--path", "absent"])),
     row(Code::FileNotFound, 2, |place| cli(place, &["W1", "--title", "T", "--summary-file", "absent"])),
     row(Code::FileNotUtf8, 2, |place| {
@@ -131,6 +157,24 @@ const SIMPLE: &[Row] = &[
     row(Code::SchemaRequired, 2, |place| cli(place, &["G1", "--title", "T", "--summary", "S."])),
     row(Code::SchemaFieldType, 2, |place| cli(place, &["Q1", "--summary", "S.", "--evidence", "{}"])),
     row(Code::SchemaEnum, 2, |place| cli(place, &["Q1", "--summary", "S.", "--conclusion", "FINE"])),
+    row(Code::FilterUnsupported, 2, |place| cli(place, &["R1", "--severity", "high"])),
+    row(Code::ReviewIdRequired, 2, |place| cli(place, &["I5"])),
+    row(Code::TimeInvalid, 2, |place| cli(place, &["G2", "--since", "soon"])),
+    row(Code::SchemaUnknownType, 2, |place| cli(place, &["Q8", "--kind", "x", "--payload-json", "{}"])),
+    row(Code::SchemaType, 2, |place| cli(place, &["Q8", "--kind", "gotcha", "--payload-json", "[]"])),
+    row(Code::SchemaUnknownFields, 2, |place| {
+        cli(place, &["Q8", "--kind", "verification", "--payload-json", r#"{"summary": "S.", "x": 1}"#])
+    }),
+    row(Code::SchemaRange, 2, |place| {
+        cli(place, &["T1", "--payload-json", r#"{"kind": "judge", "summary": "S.", "cost": -1}"#])
+    }),
+    row(Code::RequiredFields, 2, |place| cli(place, &["Q5", "--title", "T"])),
+    row(Code::ContractRequired, 2, |place| cli(place, &["O2", "--title", "T"])),
+    row(Code::ContractTextRequired, 2, |place| cli(place, &["Q10"])),
+    row(Code::ScoreValue, 2, |place| {
+        let score = r#"{"name": "n", "value": "nan", "data_type": "numeric", "source": "human"}"#;
+        cli(place, &["T2", "--payload-json", score])
+    }),
     row(Code::RecordNotFound, 1, |place| cli(place, &["G4", "--id", "g_absent"])),
     row(Code::AlreadyPromoted, 2, |place| {
         let gotcha = place.id(&["G1", "--title", "T", "--summary", "S.", "--body", "B"]);
@@ -228,6 +272,8 @@ const ELSEWHERE: &[(Code, &str)] = &[
     (Code::StorageReadOnly, "a_data_directory_that_is_read_only_is_reported"),
     (Code::Busy, "a_full_queue_is_busy_and_loses_nothing"),
     (Code::Draining, "a_draining_daemon_finishes_what_it_has_and_takes_nothing_new"),
+    // The operations that have this gate come with their families.
+    (Code::TraceRedaction, "the_gate_of_traces_names_fields_classes_and_places"),
     (Code::Peer, "another_user_is_refused_by_the_daemon_and_refuses_it"),
     (Code::Unexpected, "one_bad_job_never_hurts_its_batch_mates"),
 ];
@@ -244,6 +290,8 @@ const WITH_EXAMPLE: &[Code] = &[
     Code::PayloadType,
     Code::PathRequired,
     Code::FileNotFound,
+    Code::ReviewIdRequired,
+    Code::ContractRequired,
 ];
 
 fn check(row: &Row, denial: &Value) -> Result<(), String> {

@@ -398,11 +398,23 @@ fn the_seed_cases_have_the_shape_of_eval_cases() {
     }
     let expected = [
         ("grounding", 1),
-        ("learning-regression", 1),
+        ("learning_regression", 1),
         ("proof", 1),
         ("routing", 2),
-        ("should-not-trigger", 1),
-        ("should-trigger", 2),
+        ("should_not_trigger", 1),
+        ("should_trigger", 2),
     ];
     assert_eq!(categories, BTreeMap::from(expected));
+}
+
+#[test]
+fn the_seed_cases_are_loaded_once() {
+    let place = Place::new();
+    place.ok(&["init"]);
+    let load = ["Q11", "--path", "evals/seed-cases.jsonl"];
+    let reply = place.ok(&load);
+    assert!(reply.get("warnings").is_none(), "{reply}");
+    assert_eq!(place.count("SELECT count(*) FROM eval_cases"), 8);
+    place.ok(&load);
+    assert_eq!(place.count("SELECT count(*) FROM eval_cases"), 8);
 }

@@ -240,3 +240,43 @@ fn a_data_directory_that_is_read_only_is_reported() {
     guest.give_back();
     assert_eq!(guest.ok(&W1)["seq"], 2);
 }
+
+#[test]
+fn a_migration_that_may_not_write_everywhere_writes_nowhere() {
+    let Some(mut guest) = Guest::new("a_migration_that_may_not_write_everywhere_writes_nowhere") else {
+        return;
+    };
+    let root = guest.place.root.clone();
+    for name in ["a", "b", "closed"] {
+        fs::create_dir(root.join(name)).unwrap();
+        fs::write(root.join(name).join("GOTCHA.md"), name).unwrap();
+        if guest.is_root() {
+            chown(root.join(name), Some(NOBODY), Some(NOBODY)).unwrap();
+            chown(root.join(name).join("GOTCHA.md"), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+    // Nobody can tell what is in there.
+    guest.restrict(&root.join("closed"), 0o000);
+    let planned = guest.ok(&["M2"]);
+    assert_eq!(planned["count"], 9, "{planned}");
+    let warning = planned["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("/closed: skipped, it cannot be read"), "{warning}");
+    // The names can be read, what they stand for cannot.
+    fs::set_permissions(root.join("closed"), Permissions::from_mode(0o400)).unwrap();
+    assert_eq!(guest.denied(&["M2"])["code"], "DENIED_SURFACE_UNFIT");
+    fs::set_permissions(root.join("closed"), Permissions::from_mode(0o000)).unwrap();
+
+    guest.restrict(&root.join("b"), 0o500);
+    let denial = guest.denied(&["M3"]);
+    assert_eq!(denial["code"], "DENIED_STORAGE_READ_ONLY", "{denial}");
+    assert_eq!(denial["rolled_back"], true, "{denial}");
+    assert!(denial["path"].as_str().unwrap().contains("/b/"), "{denial}");
+    for absent in ["evals", "a/evals"] {
+        assert!(!root.join(absent).exists(), "{absent}");
+    }
+    for name in ["a", "b"] {
+        assert_eq!(fs::read_to_string(root.join(name).join("GOTCHA.md")).unwrap(), name);
+    }
+    fs::set_permissions(root.join("b"), Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(guest.ok(&["M3"])["count"], 9);
+}

@@ -278,3 +278,43 @@ fn an_unknown_priority_is_stored_with_a_warning() {
     let reply = place.ok(&["X1", "--title", "T", "--summary", "S.", "--status", "retired"]);
     assert!(reply.get("warnings").is_none(), "{reply}");
 }
+
+#[test]
+fn a_policy_is_revised_and_retired_with_its_history() {
+    let place = Place::new();
+    let id = add(&place, "Ask first", "normal", &[]);
+    let before = text(&place.ok(&["X4", "--id", &id])["record"], "content_hash").to_owned();
+    let reply = place.ok(&["X6", "--id", &id, "--priority", "critical", "--body", "Always."]);
+    assert_eq!(keys(&reply)[..4], ["status", "id", "revision_id", "content_hash"]);
+    let record = place.ok(&["X4", "--id", &id])["record"].clone();
+    assert_eq!(
+        (
+            text(&record, "priority"),
+            text(&record, "body"),
+            text(&record, "summary"),
+            text(&record, "trigger")
+        ),
+        ("critical", "Always.", "S.", "session-start")
+    );
+    assert_eq!(record["current_revision_id"], reply["revision_id"]);
+    let revision = row(
+        &place,
+        "SELECT revision_number, previous_hash, priority, source_command FROM private_policy_revision WHERE id = ?1",
+        &[text(&reply, "revision_id")],
+    );
+    assert_eq!(
+        Value::from(revision),
+        json!({"revision_number": 2, "previous_hash": before, "priority": "critical", "source_command": "X6"})
+    );
+    assert_eq!(place.ok(&["X5"])["count"], 1);
+    place.ok(&["X6", "--id", &id, "--status", "retired"]);
+    assert_eq!(place.ok(&["X5"])["count"], 0, "a retired policy is not loaded");
+    assert_eq!(place.ok(&["R0"])["counts"]["policies_active"], 0);
+    assert_eq!(place.ok(&["K1", "--integrity"])["integrity"]["ok"], true);
+    place.denied(&["X6"], "DENIED_ID_REQUIRED", 2);
+    place.denied(&["X6", "--id", "pol_absent"], "DENIED_RECORD_NOT_FOUND", 1);
+    place.denied(&["X6", "--id", &id, "--summary", ""], "DENIED_SUMMARY_REQUIRED", 2);
+    place.denied(&["X6", "--id", &id, "--priority", &words(21)], "DENIED_FIELD_WORD_LIMIT", 2);
+    let odd = place.ok(&["X6", "--id", &id, "--priority", "urgent"]);
+    assert!(odd["warnings"][0].as_str().unwrap().contains("urgent"), "{odd}");
+}

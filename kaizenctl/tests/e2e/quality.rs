@@ -1,5 +1,8 @@
 //! Quality (Q): proofs, verifications, and what blocks.
 
+mod checks;
+mod evals;
+
 use kaizen_proto::canonical_json;
 use kaizen_proto::families::quality::CONCLUSIONS;
 use serde_json::{Value, json};

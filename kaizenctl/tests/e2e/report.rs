@@ -1,6 +1,7 @@
 //! Reports (R): what the digest holds, what it leaves out, and that it stays small.
 
 mod budget;
+pub(crate) mod written;
 
 use serde_json::{Value, json};
 

@@ -16,7 +16,7 @@ use crate::files;
 use crate::plane::{Plane, fault, migrate, open, schema, write_tx};
 
 /// A name that carries the time and cannot meet another one of the same second.
-fn stamped() -> String {
+pub(crate) fn stamped() -> String {
     let unique = kaizen_proto::id::idempotency_key();
     format!("{}-{}", Timestamp::now().file_stamp(), &unique[unique.len() - 8..])
 }
@@ -48,7 +48,7 @@ fn contents(mut file: &File, path: &Path) -> Result<Vec<u8>, Denial> {
 }
 
 /// Runs work that blocks off the threads that serve calls.
-pub(super) async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Denial> + Send + 'static,
 ) -> Result<T, Denial> {
     #[expect(

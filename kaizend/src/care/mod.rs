@@ -2,5 +2,6 @@
 
 pub mod backup;
 pub mod config;
+pub mod erase;
 pub mod integrity;
 pub mod manifest;

@@ -16,7 +16,7 @@ use kaizen_proto::{id, limits};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::record::{self, Listing};
+use super::record::{self, Listing, Window};
 use crate::plane::{Cell, ReadTx, WriteTx, fault};
 use crate::registry::{Context, PlainOperation, ReadOperation, Registry, WriteOperation};
 
@@ -61,7 +61,7 @@ fn resolve(root: &Path, path: Option<&String>, allow_external: bool) -> Result<R
 }
 
 /// The path with all links resolved as far as it exists, and `..` taken away in the rest.
-fn real_path(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn real_path(path: &Path) -> io::Result<PathBuf> {
     let mut real = PathBuf::new();
     for component in path.components() {
         match component {
@@ -222,24 +222,72 @@ fn plain_name(path: &str) -> String {
     name
 }
 
+/// The file that a caller named, which may be outside the project when the caller allows it.
+fn named(context: &Context, path: Option<&String>, allow_external: bool) -> Result<Resolved, Denial> {
+    if path.is_none_or(String::is_empty) {
+        return Err(Denial::new(Code::PathRequired));
+    }
+    resolve(context.binding.root()?, path, allow_external).map_err(|denial| {
+        if denial.code == Code::PathOutsideRepo {
+            denial.action("Name a file under the project's root, or pass --allow-external.")
+        } else {
+            denial
+        }
+    })
+}
+
 impl PlainOperation for ArtifactHash {
     async fn run(context: &Context, params: FileToHash) -> Result<FileHash, Denial> {
-        if params.path.as_deref().unwrap_or_default().is_empty() {
-            return Err(Denial::new(Code::PathRequired));
-        }
-        let path = resolve(context.binding.root()?, params.path.as_ref(), params.allow_external).map_err(
-            |denial| {
-                if denial.code == Code::PathOutsideRepo {
-                    denial.action("Name a file under the project's root, or pass --allow-external.")
-                } else {
-                    denial
-                }
-            },
-        )?;
+        let path = named(context, params.path.as_ref(), params.allow_external)?;
         let missing = || Denial::new(Code::FileNotFound).with("path", path.file.display().to_string());
         let (sha256, bytes) = hash(context, path.file.clone()).await?.ok_or_else(missing)?;
         Ok(FileHash { status: Status::Ok, path: path.shown, sha256, bytes })
     }
+}
+
+/// The text of a file that a caller named: UTF-8 without its byte order mark, with line feeds only.
+///
+/// # Errors
+/// What is wrong with the path or the file; `DENIED_FILE_TOO_LARGE` above `limit` bytes.
+pub(crate) async fn read_text(
+    context: &Context,
+    path: Option<&String>,
+    allow_external: bool,
+    limit: usize,
+) -> Result<String, Denial> {
+    let path = named(context, path, allow_external)?;
+    if context.daemon.projects.holds(&path.file) {
+        return Err(unreadable(&path.file, &io::Error::other("it belongs to an open data plane")));
+    }
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "awaited right here, so a drain waits for it with the call"
+    )]
+    let reading = tokio::task::spawn_blocking(move || read_text_file(&path, limit));
+    reading.await.unwrap_or_else(|error| Err(fault::unexpected("read a file", &error)))
+}
+
+fn read_text_file(path: &Resolved, limit: usize) -> Result<String, Denial> {
+    let unreadable = |error: io::Error| unreadable(&path.file, &error);
+    // Opening a FIFO would wait for a writer.
+    let is_file = match std::fs::metadata(&path.file) {
+        Ok(metadata) => metadata.is_file(),
+        Err(error) if is_absent(&error) => false,
+        Err(error) => return Err(unreadable(error)),
+    };
+    if !is_file {
+        return Err(Denial::new(Code::FileNotFound).with("path", path.file.display().to_string()));
+    }
+    let mut bytes = Vec::new();
+    // One byte more than fits shows that there is too much.
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    File::open(&path.file).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() > limit {
+        return Err(Denial::new(Code::FileTooLarge).with("path", path.shown.as_str()).with("limit", limit));
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Denial::new(Code::FileNotUtf8).with("path", path.shown.as_str()))?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n").replace('\r', "\n"))
 }
 
 impl ReadOperation for ArtifactInspect {
@@ -259,14 +307,17 @@ impl ReadOperation for ArtifactInspect {
 impl ReadOperation for ArtifactList {
     async fn run(_context: &Context, tx: &mut ReadTx, params: ArtifactsWanted) -> Result<Artifacts, Denial> {
         let (query, after) = (record::given(params.query), record::given(params.after));
+        let kind = record::given(params.kind);
+        let task_id = record::soft_read(tx, "tasks", record::given(params.task_id)).await?;
         let listing = Listing {
             table: "artifacts",
             columns: "t.id, t.kind, t.path, t.sha256, t.bytes, t.summary, t.created_at",
             searched: &["path", "summary", "body"],
             query: query.as_deref(),
-            filters: Vec::new(),
+            filters: record::filters(&[("kind", &kind), ("task_id", &task_id)]),
             limit: record::page_limit(params.limit, record::DEFAULT_LIMIT),
             after: after.as_deref(),
+            window: Window::read(params.since, params.until)?,
         };
         let page = record::page::<ArtifactBrief>(tx, &listing).await?;
         Ok(Artifacts {

@@ -1,14 +1,18 @@
 //! Core (K): finding operations, and looking after the data plane as a whole.
 
+mod find;
+mod inspect;
+mod snippet;
+
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::core::{
     BackedUp, CheckPlane, FoundOperations, ManifestWritten, Nothing, OperationFind, OperationWanted,
-    PlaneBackup, PlaneCheck, PlaneChecked, SchemaReport, SchemaState, SchemaStatus, WriteManifest,
+    PlaneBackup, PlaneCheck, PlaneChecked, RecordErase, RecordErased, RecordFind, RecordInspect,
+    SchemaReport, SchemaState, SchemaStatus, WhatToErase, WriteManifest,
 };
-use kaizen_proto::find;
 use kaizen_proto::operation::Status;
 
-use crate::care::{integrity, manifest};
+use crate::care::{erase, integrity, manifest};
 use crate::plane::schema;
 use crate::registry::{Context, PlainOperation, Registry};
 
@@ -19,12 +23,15 @@ pub fn register(registry: &mut Registry) {
         .plain::<PlaneCheck>()
         .plain::<SchemaStatus>()
         .plain::<PlaneBackup>()
-        .plain::<WriteManifest>();
+        .plain::<WriteManifest>()
+        .read::<RecordInspect>()
+        .read::<RecordFind>()
+        .plain::<RecordErase>();
 }
 
 impl PlainOperation for OperationFind {
     async fn run(_context: &Context, params: OperationWanted) -> Result<FoundOperations, Denial> {
-        Ok(find::operations(&params))
+        Ok(kaizen_proto::find::operations(&params))
     }
 }
 
@@ -112,5 +119,14 @@ impl PlainOperation for WriteManifest {
     async fn run(context: &Context, _params: Nothing) -> Result<ManifestWritten, Denial> {
         let plane = context.plane().await?;
         manifest::write(&plane, context.binding.root()?).await
+    }
+}
+
+impl PlainOperation for RecordErase {
+    async fn run(context: &Context, params: WhatToErase) -> Result<RecordErased, Denial> {
+        let request = erase::request(params)?;
+        let caller = context.binding.caller(false, &mut Vec::new())?;
+        let plane = context.plane().await?;
+        erase::run(&plane, context.binding.root()?, caller, request).await
     }
 }

@@ -1,6 +1,6 @@
 //! Gotchas (G): observed failures and suspicions, freely recorded.
 
-use kaizen_proto::denial::{Code, Denial};
+use kaizen_proto::denial::Denial;
 use kaizen_proto::families::gotcha::{
     Gotcha, GotchaAdd, GotchaInspect, GotchaList, GotchaQuery, GotchaUpdate,
 };
@@ -8,15 +8,12 @@ use kaizen_proto::families::record::{
     InspectRecord, Inspected, ListRecords, NewRecord, QueryRecords, RecordList, RecordMatches, Recorded,
     ReviseRecord,
 };
-use kaizen_proto::limits;
+use kaizen_proto::record_schema;
 use serde_json::json;
 
 use super::record::{self, Draft, Kind};
 use crate::plane::{ReadTx, WriteTx};
 use crate::registry::{Context, ReadOperation, Registry, WriteOperation};
-
-/// Words in a gotcha's title.
-const TITLE_WORDS: usize = 40;
 
 /// Gotchas.
 pub const GOTCHA: Kind = Kind {
@@ -43,14 +40,13 @@ impl WriteOperation for GotchaAdd {
 
     async fn prepare(_context: &Context, params: NewRecord) -> Result<Draft, Denial> {
         let draft = record::texts(params)?;
-        if draft.body.is_empty() {
-            return Err(Denial::new(Code::SchemaRequired)
-                .with("record_type", "gotcha")
-                .with("fields", json!(["body"]))
-                .action("Give --body or --body-file: what was seen, and how to see it again."));
-        }
-        limits::check_words("title", &draft.title, TITLE_WORDS)?;
-        record::check_draft(&draft)?;
+        record_schema::validate(
+            "gotcha",
+            &json!({
+                "title": draft.title, "summary": draft.summary, "body": draft.body, "scope": draft.scope,
+                "status": draft.status, "writer_role": draft.writer_role, "task_id": draft.task_id,
+            }),
+        )?;
         Ok(draft)
     }
 

@@ -13,7 +13,7 @@ use kaizen_proto::operation::Status;
 use serde::{Deserialize, Serialize};
 
 use super::gotcha::GOTCHA;
-use super::record::{self, Draft, Kind, Listing, Revision};
+use super::record::{self, Draft, Kind, Listing, Revision, Window};
 use crate::plane::{Cell, ReadTx, WriteTx};
 use crate::registry::{Context, ReadOperation, Registry, WriteOperation};
 
@@ -294,14 +294,16 @@ impl From<LessonRow> for Lesson {
 impl ReadOperation for LearnedContext {
     async fn run(_context: &Context, tx: &mut ReadTx, params: LessonsWanted) -> Result<Lessons, Denial> {
         let (query, after) = (record::given(params.query), record::given(params.after));
+        let status = record::given(params.status);
         let listing = Listing {
             table: LEARNED.table,
             columns: LESSON,
             searched: &["title", "summary", "body"],
             query: query.as_deref(),
-            filters: Vec::new(),
+            filters: record::filters(&[("status", &status)]),
             limit: record::page_limit(params.limit, DEFAULT_LESSONS),
             after: after.as_deref(),
+            window: Window::read(params.since, params.until)?,
         };
         let page = record::page::<LessonRow>(tx, &listing).await?;
         let records: Vec<Lesson> = page.records.into_iter().map(Lesson::from).collect();

@@ -3,11 +3,16 @@
 pub mod artifact;
 pub mod core;
 pub mod gotcha;
+pub mod irl;
+pub mod lab;
 pub mod learning;
+pub mod migration;
 pub mod policy;
 pub mod quality;
 pub mod record;
 pub mod report;
+pub mod source;
+pub mod trace;
 pub mod work;
 
 use crate::registry::Registry;
@@ -19,7 +24,12 @@ pub fn register(registry: &mut Registry) {
     gotcha::register(registry);
     learning::register(registry);
     quality::register(registry);
+    migration::register(registry);
     report::register(registry);
+    source::register(registry);
+    irl::register(registry);
     artifact::register(registry);
     policy::register(registry);
+    trace::register(registry);
+    lab::register(registry);
 }

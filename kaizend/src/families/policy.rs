@@ -3,7 +3,8 @@
 use kaizen_proto::denial::Denial;
 use kaizen_proto::families::policy::{
     ActivePolicy, NewPolicy, PoliciesWanted, Policy, PolicyAdd, PolicyBrief, PolicyInspect, PolicyList,
-    PolicyListing, PolicyMatches, PolicyQuery, PolicySessionContext, SessionPolicies,
+    PolicyListing, PolicyMatches, PolicyQuery, PolicySessionContext, PolicyUpdate, RevisePolicy,
+    SessionPolicies,
 };
 use kaizen_proto::families::record::{InspectRecord, Inspected, ListRecords, QueryRecords, Recorded};
 use kaizen_proto::operation::Status;
@@ -11,8 +12,8 @@ use kaizen_proto::values::{POLICY_STATUSES, PRIORITIES};
 use kaizen_proto::{canonical_json, id, limits};
 use serde_json::json;
 
-use super::record;
-use crate::plane::search_index::like_pattern;
+use super::record::{self, Window};
+use crate::plane::search_index::{candidates, like_pattern};
 use crate::plane::{Cell, ReadTx, WriteTx, value};
 use crate::registry::{Context, ReadOperation, Registry, WriteOperation};
 
@@ -33,6 +34,7 @@ pub const RANK: &str =
 pub fn register(registry: &mut Registry) {
     registry
         .write::<PolicyAdd>()
+        .write::<PolicyUpdate>()
         .read::<PolicyListing>()
         .read::<PolicyQuery>()
         .read::<PolicyInspect>()
@@ -52,8 +54,8 @@ pub struct Draft {
     test: bool,
 }
 
-/// What the content hash of a new policy covers.
-pub(crate) struct Created<'a> {
+/// What the content hash of a policy covers.
+pub(crate) struct Content<'a> {
     pub(crate) id: &'a str,
     pub(crate) scope: &'a str,
     pub(crate) trigger: &'a str,
@@ -66,8 +68,8 @@ pub(crate) struct Created<'a> {
     pub(crate) writer_role: &'a str,
 }
 
-/// The content hash of a new policy.
-pub(crate) fn created_hash(policy: &Created<'_>) -> String {
+/// The content hash of a policy, new or revised: it covers the same fields, with the operation that wrote them.
+pub(crate) fn content_hash(policy: &Content<'_>) -> String {
     canonical_json::hash(&json!({
         "id": policy.id, "scope": policy.scope, "trigger": policy.trigger, "priority": policy.priority,
         "status": policy.status, "title": policy.title, "summary": policy.summary, "body": policy.body,
@@ -92,9 +94,7 @@ impl WriteOperation for PolicyAdd {
         };
         limits::check_summary(&draft.summary)?;
         limits::check_body("body", &draft.body)?;
-        limits::check_words("trigger", &draft.trigger, TRIGGER_WORDS)?;
-        limits::check_words("priority", &draft.priority, PRIORITY_WORDS)?;
-        limits::check_bytes("trigger", &draft.trigger, limits::SUMMARY_BYTES)?;
+        check_when(&draft.trigger, &draft.priority)?;
         record::check_short(&[
             ("title", &draft.title),
             ("priority", &draft.priority),
@@ -108,9 +108,9 @@ impl WriteOperation for PolicyAdd {
     fn apply(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Recorded, Denial> {
         record::warn_status(tx, &draft.status, POLICY_STATUSES);
         record::warn_scope(tx, &draft.scope);
-        record::warn_unknown(tx, "priority", draft.priority.trim().to_lowercase().as_str(), PRIORITIES);
+        warn_priority(tx, &draft.priority);
         let (id, revision_id, now) = (id::new("pol"), id::new("polr"), tx.now());
-        let content_hash = created_hash(&Created {
+        let content_hash = content_hash(&Content {
             id: &id,
             scope: &draft.scope,
             trigger: &draft.trigger,
@@ -163,36 +163,149 @@ impl WriteOperation for PolicyAdd {
     }
 }
 
-const BRIEF: &str = "id, status, scope, \"trigger\", priority, title, summary, created_at";
+/// Checks when a policy applies and how much it matters.
+fn check_when(trigger: &str, priority: &str) -> Result<(), Denial> {
+    limits::check_words("trigger", trigger, TRIGGER_WORDS)?;
+    limits::check_words("priority", priority, PRIORITY_WORDS)?;
+    limits::check_bytes("trigger", trigger, limits::SUMMARY_BYTES)
+}
+
+fn warn_priority(tx: &mut WriteTx<'_>, priority: &str) {
+    record::warn_unknown(tx, "priority", priority.trim().to_lowercase().as_str(), PRIORITIES);
+}
+
+impl WriteOperation for PolicyUpdate {
+    type Prepared = RevisePolicy;
+
+    async fn prepare(_context: &Context, params: RevisePolicy) -> Result<RevisePolicy, Denial> {
+        record::required_id(params.id.as_ref())?;
+        Ok(params)
+    }
+
+    fn apply(tx: &mut WriteTx<'_>, params: &RevisePolicy) -> Result<Recorded, Denial> {
+        let id = record::resolve(tx, TABLE, record::required_id(params.id.as_ref())?)?;
+        let sql = "SELECT p.*, (SELECT max(revision_number) FROM private_policy_revision v WHERE v.policy_id = p.id) \
+                   AS revisions FROM private_policy p WHERE p.id = $1";
+        let stored =
+            tx.query_row(sql, &[Cell::Text(&id)])?.ok_or_else(|| Denial::record_not_found(&id, TABLE))?;
+        // Texts may be cleared; what a policy cannot be without stays when it is empty.
+        let text =
+            |given: &Option<String>, column| given.clone().unwrap_or_else(|| stored.text(column).to_owned());
+        let word = |given: &Option<String>, column| {
+            record::given(given.clone()).unwrap_or_else(|| stored.text(column).to_owned())
+        };
+        let (summary, body) = (text(&params.summary, "summary"), text(&params.body, "body"));
+        let status = word(&params.status, "status");
+        let (trigger, priority) = (word(&params.trigger, "trigger"), word(&params.priority, "priority"));
+        limits::check_summary(&summary)?;
+        limits::check_body("body", &body)?;
+        check_when(&trigger, &priority)?;
+        record::check_short(&[("priority", &priority), ("status", &status)])?;
+        record::warn_status(tx, &status, &["retired"]);
+        warn_priority(tx, &priority);
+        let (revision_id, now) = (id::new("polr"), tx.now());
+        let content_hash = content_hash(&Content {
+            id: &id,
+            scope: stored.text("scope"),
+            trigger: &trigger,
+            priority: &priority,
+            status: &status,
+            title: stored.text("title"),
+            summary: &summary,
+            body: &body,
+            source_command: "X6",
+            writer_role: stored.text("writer_role"),
+        });
+        tx.update(
+            TABLE,
+            &id,
+            &[
+                ("updated_at", Cell::Text(&now)),
+                ("trigger", Cell::Text(&trigger)),
+                ("priority", Cell::Text(&priority)),
+                ("status", Cell::Text(&status)),
+                ("summary", Cell::Text(&summary)),
+                ("body", Cell::Text(&body)),
+                ("content_hash", Cell::Text(&content_hash)),
+                ("current_revision_id", Cell::Text(&revision_id)),
+            ],
+        )?;
+        tx.insert(
+            "private_policy_revision",
+            &[
+                ("id", Cell::Text(&revision_id)),
+                ("policy_id", Cell::Text(&id)),
+                ("created_at", Cell::Text(&now)),
+                ("revision_number", Cell::Integer(stored.integer("revisions") + 1)),
+                ("trigger", Cell::Text(&trigger)),
+                ("priority", Cell::Text(&priority)),
+                ("summary", Cell::Text(&summary)),
+                ("body", Cell::Text(&body)),
+                ("status", Cell::Text(&status)),
+                ("content_hash", Cell::Text(&content_hash)),
+                ("previous_hash", stored.get("content_hash")),
+                ("source_command", Cell::Text("X6")),
+            ],
+        )?;
+        Ok(Recorded { status: Status::Ok, id, revision_id, content_hash })
+    }
+}
+
+const BRIEF: &str = "t.id, t.status, t.scope, t.\"trigger\", t.priority, t.title, t.summary, t.created_at";
 
 /// A page of policies. The window is chosen by rank and then the newest, so that an old critical rule survives a
 /// small limit; within the window the older come first.
 async fn window(
     tx: &mut ReadTx,
-    query: Option<&str>,
-    limit: Option<i64>,
-    after: Option<&String>,
+    query: Option<String>,
+    params: ListRecords,
 ) -> Result<(Vec<PolicyBrief>, Option<String>), Denial> {
-    let limit = record::page_limit(limit, record::DEFAULT_LIMIT);
-    let mut rows = match after.filter(|after| !after.is_empty()) {
-        Some(after) => vec![record::resolve_read(tx, TABLE, after).await?],
-        None => Vec::new(),
+    let limit = record::page_limit(params.limit, record::DEFAULT_LIMIT);
+    let span = Window::read(params.since, params.until)?;
+    let (after, status) = (record::given(params.after), record::given(params.status));
+    let mut parameters: Vec<Cell<'_>> = Vec::new();
+    let mut conditions: Vec<String> = Vec::new();
+    span.conditions(&mut conditions, &mut parameters);
+    if let Some(status) = &status {
+        parameters.push(Cell::Text(status));
+        conditions.push(format!("t.status = ${}", parameters.len()));
+    }
+    let after = match after {
+        Some(after) => {
+            let after = record::resolve_read(tx, TABLE, &after).await?;
+            let sql = format!("SELECT {RANK} AS rank, created_at, id FROM private_policy WHERE id = $1");
+            tx.query_row(&sql, &[Cell::Text(&after)]).await?
+        }
+        None => None,
     };
-    let after = rows.pop();
-    let pattern = like_pattern(query.unwrap_or_default());
+    if let Some(after) = &after {
+        parameters.extend([after.get("rank"), after.get("created_at"), after.get("id")]);
+        let (rank, created, id) = (parameters.len() - 2, parameters.len() - 1, parameters.len());
+        conditions.push(format!(
+            "({RANK} > ${rank} OR ({RANK} = ${rank} AND (t.created_at, t.id) < (${created}, ${id})))"
+        ));
+    }
+    let (pattern, candidates) = (query.as_deref().map(like_pattern), query.as_deref().and_then(candidates));
+    let mut source = "private_policy t";
+    if let Some(pattern) = &pattern {
+        parameters.push(Cell::Text(pattern));
+        let columns = ["title", "summary", "body", "trigger", "scope"];
+        let like = columns.map(|column| format!("t.\"{column}\" LIKE ${} ESCAPE '\\'", parameters.len()));
+        conditions.push(format!("({})", like.join(" OR ")));
+    }
+    if let Some(candidates) = &candidates {
+        parameters.push(Cell::Text(candidates));
+        conditions.push(format!("search_text MATCH ${} AND s.record_table = '{TABLE}'", parameters.len()));
+        source = "search_text f JOIN search_rows s ON s.number = f.rowid JOIN private_policy t ON t.id = s.record_id";
+    }
+    parameters.push(Cell::Integer(if limit < 0 { -1 } else { limit.saturating_add(1) }));
     let sql = format!(
-        "WITH p AS (SELECT {BRIEF}, {RANK} AS rank FROM private_policy \
-           WHERE title LIKE $1 ESCAPE '\\' OR summary LIKE $1 ESCAPE '\\' OR body LIKE $1 ESCAPE '\\' \
-           OR \"trigger\" LIKE $1 ESCAPE '\\' OR scope LIKE $1 ESCAPE '\\'), \
-         a AS (SELECT {RANK} AS rank, created_at, id FROM private_policy WHERE id = $2) \
-         SELECT p.* FROM p WHERE $2 IS NULL OR p.rank > (SELECT rank FROM a) \
-           OR (p.rank = (SELECT rank FROM a) AND (p.created_at, p.id) < (SELECT created_at, id FROM a)) \
-         ORDER BY p.rank, p.created_at DESC, p.id DESC LIMIT $3"
+        "SELECT {BRIEF}, {RANK} AS rank FROM {source} {} {} ORDER BY {RANK}, t.created_at DESC, t.id DESC LIMIT ${}",
+        if conditions.is_empty() { "" } else { "WHERE" },
+        conditions.join(" AND "),
+        parameters.len()
     );
-    let more_than_wanted = if limit < 0 { -1 } else { limit.saturating_add(1) };
-    let mut rows = tx
-        .query(&sql, &[Cell::Text(&pattern), after.as_deref().into(), Cell::Integer(more_than_wanted)])
-        .await?;
+    let mut rows = tx.query(&sql, &parameters).await?;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = rows.len() > wanted;
     rows.truncate(wanted);
@@ -208,7 +321,7 @@ async fn window(
 
 impl ReadOperation for PolicyListing {
     async fn run(_context: &Context, tx: &mut ReadTx, params: ListRecords) -> Result<PolicyList, Denial> {
-        let (records, next) = window(tx, None, params.limit, params.after.as_ref()).await?;
+        let (records, next) = window(tx, None, params).await?;
         Ok(PolicyList { status: Status::Ok, count: records.len(), records, next })
     }
 }
@@ -220,7 +333,9 @@ impl ReadOperation for PolicyQuery {
 
     async fn run(_context: &Context, tx: &mut ReadTx, params: QueryRecords) -> Result<PolicyMatches, Denial> {
         let query = record::required_query(params.query.as_ref())?.to_owned();
-        let (records, next) = window(tx, Some(&query), params.limit, params.after.as_ref()).await?;
+        let QueryRecords { limit, after, status, since, until, .. } = params;
+        let listed = ListRecords { limit, after, status, since, until };
+        let (records, next) = window(tx, Some(query.clone()), listed).await?;
         Ok(PolicyMatches { status: Status::Ok, count: records.len(), records, query, next })
     }
 }

@@ -1,30 +1,47 @@
-//! Quality (Q): proofs and verifications with their evidence.
+//! Quality (Q): proofs and verifications here; in its parts evals, anti-patterns, and checks of texts and payloads.
 
-use kaizen_proto::denial::{Code, Denial};
+pub(crate) mod anti_pattern;
+mod check;
+pub(crate) mod eval;
+mod import;
+mod lint;
+
+use kaizen_proto::denial::Denial;
 use kaizen_proto::families::quality::{
-    CONCLUSIONS, NewVerification, ProofAdd, VerificationAdd, VerificationBrief, VerificationQuery,
+    AntiPatternAdd, AntiPatternQuery, ContractLint, EvalCaseAdd, EvalCaseImport, EvalRunAdd, NewVerification,
+    OutputValidate, ProofAdd, QualityInspect, VerificationAdd, VerificationBrief, VerificationQuery,
     Verifications, VerificationsWanted,
 };
 use kaizen_proto::families::record::Stored;
 use kaizen_proto::operation::Status;
+use kaizen_proto::record_schema::types::Verification;
+use kaizen_proto::record_schema::{self, vocabulary::Conclusion};
 use kaizen_proto::{canonical_json, id, limits, spaced_json};
 use serde_json::{Value, json};
 
-use super::record::{self, Listing};
+use super::record::{self, Listing, Window};
 use crate::plane::{Cell, ReadTx, WriteTx};
 use crate::registry::{Context, ReadOperation, Registry, WriteOperation};
 
-/// Words in the short labels.
-const LABEL_WORDS: usize = 10;
-
 /// Registers the handlers.
 pub fn register(registry: &mut Registry) {
-    registry.write::<ProofAdd>().write::<VerificationAdd>().read::<VerificationQuery>();
+    registry
+        .write::<ProofAdd>()
+        .write::<VerificationAdd>()
+        .write::<EvalCaseAdd>()
+        .write::<EvalRunAdd>()
+        .write::<AntiPatternAdd>()
+        .read::<AntiPatternQuery>()
+        .read::<QualityInspect>()
+        .plain::<OutputValidate>()
+        .read::<VerificationQuery>()
+        .plain::<ContractLint>()
+        .write::<EvalCaseImport>();
 }
 
 /// A verification that is ready to be written.
 pub struct Draft {
-    conclusion: String,
+    conclusion: Conclusion,
     summary: String,
     body: String,
     task_id: Option<String>,
@@ -47,61 +64,41 @@ fn list(field: &str, text: Option<String>) -> Result<Value, Denial> {
     }
 }
 
-fn draft(params: NewVerification, default_conclusion: &str) -> Result<Draft, Denial> {
+fn draft(params: NewVerification, default_conclusion: Conclusion) -> Result<Draft, Denial> {
     let (summary, body) = (params.summary.unwrap_or_default(), params.body.unwrap_or_default());
     limits::check_summary(&summary)?;
     limits::check_body("body", &body)?;
-    let draft = Draft {
-        evidence: list("evidence", params.evidence)?,
-        findings: list("findings", params.findings)?,
-        remedies: list("remedies", params.remedies)?,
-        artifact_ids: list("artifact_ids", params.artifact_ids)?,
-        conclusion: record::given_or(params.conclusion, default_conclusion),
-        summary,
-        body,
-        task_id: record::given(params.task_id),
-        proof_id: record::given(params.proof_id),
-        severity: record::given(params.severity),
-        scope_label: record::given(params.scope_label),
-        actionability: record::given(params.actionability),
+    let given = record::given;
+    let verification: Verification = record_schema::read(json!({
+        "task_id": given(params.task_id),
+        "proof_id": given(params.proof_id),
+        "conclusion": given(params.conclusion),
+        "summary": summary,
+        "body": body,
+        "evidence": list("evidence", params.evidence)?,
+        "findings": list("findings", params.findings)?,
+        "remedies": list("remedies", params.remedies)?,
+        "severity": given(params.severity),
+        "scope_label": given(params.scope_label),
+        "actionability": given(params.actionability),
+        "artifact_ids": list("artifact_ids", params.artifact_ids)?,
+    }))?;
+    let list = |list: Option<Vec<Value>>| list.map_or(Value::Null, Value::Array);
+    Ok(Draft {
+        conclusion: verification.conclusion.unwrap_or(default_conclusion),
+        summary: verification.summary,
+        body: verification.body.unwrap_or_default(),
+        task_id: verification.task_id,
+        proof_id: verification.proof_id,
+        evidence: list(verification.evidence),
+        findings: list(verification.findings),
+        remedies: list(verification.remedies),
+        artifact_ids: list(verification.artifact_ids),
+        severity: verification.severity,
+        scope_label: verification.scope_label,
+        actionability: verification.actionability,
         test: params.test,
-    };
-    if !CONCLUSIONS.contains(&draft.conclusion.as_str()) {
-        return Err(Denial::new(Code::SchemaEnum)
-            .with("record_type", "verification")
-            .with("field", "conclusion")
-            .with("value", draft.conclusion.as_str())
-            .with("allowed", json!(CONCLUSIONS)));
-    }
-    for (field, value) in [
-        ("evidence", &draft.evidence),
-        ("findings", &draft.findings),
-        ("remedies", &draft.remedies),
-        ("artifact_ids", &draft.artifact_ids),
-    ] {
-        if !value.is_array() && !value.is_null() {
-            return Err(Denial::new(Code::SchemaFieldType)
-                .with("record_type", "verification")
-                .with("field", field)
-                .with("expected", "list"));
-        }
-    }
-    for (field, text) in [
-        ("severity", &draft.severity),
-        ("scope_label", &draft.scope_label),
-        ("actionability", &draft.actionability),
-    ] {
-        limits::check_words(field, text.as_deref().unwrap_or_default(), LABEL_WORDS)?;
-    }
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    record::check_short(&[
-        ("severity", &text(&draft.severity)),
-        ("scope_label", &text(&draft.scope_label)),
-        ("actionability", &text(&draft.actionability)),
-        ("task_id", &text(&draft.task_id)),
-        ("proof_id", &text(&draft.proof_id)),
-    ])?;
-    Ok(draft)
+    })
 }
 
 /// What the content hash of a verification covers.
@@ -124,20 +121,26 @@ pub(crate) fn verification_hash(verification: &Verified<'_>) -> String {
     }))
 }
 
-fn store(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Stored, Denial> {
-    let task_id = record::soft_task(tx, draft.task_id.as_deref())?;
-    tx.about_task(task_id.as_deref());
-    let proof_id = record::soft_reference(tx, "proof_id", "verification_events", draft.proof_id.as_deref())?;
-    let mut artifact_ids = draft.artifact_ids.clone();
+/// A list of artifact ids with shortened ones made whole; what is no list stays as it is.
+fn whole_artifact_ids(tx: &mut WriteTx<'_>, given: &Value) -> Result<Value, Denial> {
+    let mut artifact_ids = given.clone();
     for artifact in artifact_ids.as_array_mut().into_iter().flatten() {
         if let Some(whole) = record::soft_reference(tx, "artifact_ids", "artifacts", artifact.as_str())? {
             *artifact = Value::from(whole);
         }
     }
+    Ok(artifact_ids)
+}
+
+fn store(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Stored, Denial> {
+    let task_id = record::soft_task(tx, draft.task_id.as_deref())?;
+    tx.about_task(task_id.as_deref());
+    let proof_id = record::soft_reference(tx, "proof_id", "verification_events", draft.proof_id.as_deref())?;
+    let artifact_ids = whole_artifact_ids(tx, &draft.artifact_ids)?;
     let (id, now) = (id::new("qv"), tx.now());
     let content_hash = verification_hash(&Verified {
         id: &id,
-        conclusion: &draft.conclusion,
+        conclusion: draft.conclusion.text(),
         summary: &draft.summary,
         body: &draft.body,
         evidence: &draft.evidence,
@@ -151,7 +154,7 @@ fn store(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Stored, Denial> {
             ("created_at", Cell::Text(&now)),
             ("task_id", task_id.as_deref().into()),
             ("proof_id", (&proof_id).into()),
-            ("conclusion", Cell::Text(&draft.conclusion)),
+            ("conclusion", Cell::Text(draft.conclusion.text())),
             ("evidence_locations_json", Cell::Text(&spaced_json::to_string(&draft.evidence))),
             ("findings_json", Cell::Text(&spaced_json::to_string(&draft.findings))),
             ("remedies_json", Cell::Text(&spaced_json::to_string(&draft.remedies))),
@@ -172,7 +175,7 @@ impl WriteOperation for ProofAdd {
     type Prepared = Draft;
 
     async fn prepare(_context: &Context, params: NewVerification) -> Result<Draft, Denial> {
-        draft(params, "PROOF_RECORDED")
+        draft(params, Conclusion::ProofRecorded)
     }
 
     fn apply(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Stored, Denial> {
@@ -184,13 +187,17 @@ impl WriteOperation for VerificationAdd {
     type Prepared = Draft;
 
     async fn prepare(_context: &Context, params: NewVerification) -> Result<Draft, Denial> {
-        draft(params, "NEEDS_HUMAN_DECISION")
+        draft(params, Conclusion::NeedsHumanDecision)
     }
 
     fn apply(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Stored, Denial> {
         store(tx, draft)
     }
 }
+
+/// The columns of a verification in a list.
+pub(crate) const BRIEF: &str = "t.id, t.created_at, t.task_id, t.proof_id, t.conclusion, t.severity, t.scope_label, \
+    t.actionability, t.summary";
 
 impl ReadOperation for VerificationQuery {
     async fn run(
@@ -202,16 +209,19 @@ impl ReadOperation for VerificationQuery {
         let task_id = record::soft_read(tx, "tasks", record::given(params.task_id)).await?;
         let conclusion = record::given(params.conclusion);
         let severity = record::given(params.severity);
-        let filters = [("task_id", &task_id), ("conclusion", &conclusion), ("severity", &severity)];
         let listing = Listing {
             table: "verification_events",
-            columns: "t.id, t.created_at, t.task_id, t.proof_id, t.conclusion, t.severity, t.scope_label, \
-                      t.actionability, t.summary",
+            columns: BRIEF,
             searched: &["summary", "body"],
             query: query.as_deref(),
-            filters: filters.iter().filter_map(|(column, text)| Some((*column, text.as_deref()?))).collect(),
+            filters: record::filters(&[
+                ("task_id", &task_id),
+                ("conclusion", &conclusion),
+                ("severity", &severity),
+            ]),
             limit: record::page_limit(params.limit, record::DEFAULT_LIMIT),
             after: after.as_deref(),
+            window: Window::read(params.since, params.until)?,
         };
         let page = record::page::<VerificationBrief>(tx, &listing).await?;
         Ok(Verifications {

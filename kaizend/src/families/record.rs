@@ -16,9 +16,10 @@ use serde_json::{Map, json};
 use crate::plane::{Cell, WriteTx};
 
 pub use listing::{
-    DEFAULT_LIMIT, Listing, Page, find, inspect, list, page, page_limit, parse_json, required_query,
+    DEFAULT_LIMIT, Listing, Page, Window, filters, find, inspect, list, page, page_limit, parse_json,
+    required_query,
 };
-pub use reference::{required_id, resolve, resolve_read, soft_read, soft_reference, soft_task};
+pub use reference::{after_prefix, required_id, resolve, resolve_read, soft_read, soft_reference, soft_task};
 
 /// A kind of record that has revisions.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,10 @@
-//! Reports (R): the digest that a session starts from.
+//! Reports (R): the digest that a session starts from, and documents for people.
 
 mod budget;
+mod period;
+mod sections;
+pub(super) mod selection;
+mod written;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +32,7 @@ const RECENT_DAYS: i64 = 7;
 /// Registers the handlers.
 pub fn register(registry: &mut Registry) {
     registry.read::<SessionDigest>();
+    written::register(registry);
 }
 
 impl ReadOperation for SessionDigest {
@@ -163,9 +168,19 @@ async fn counts(tx: &mut ReadTx, include_test: bool) -> Result<DigestCounts, Den
         );
         tx.query(&sql, &[Cell::Integer(hour(cutoff))]).await?
     } else {
-        let sql =
-            "SELECT name, sum(value) AS value FROM counters WHERE bucket = 0 OR bucket > $1 GROUP BY name";
-        tx.query(sql, &[Cell::Integer(hour(cutoff))]).await?
+        // Each count by its own key: counts over time have a row for every hour there ever was.
+        let each: Vec<String> = DEFINITIONS
+            .iter()
+            .map(|(name, _)| {
+                format!(
+                    "SELECT '{name}' AS name, \
+                     coalesce((SELECT value FROM counters WHERE name = '{name}' AND bucket = 0), 0) \
+                     + coalesce((SELECT sum(value) FROM counters WHERE name = '{name}' AND bucket > $1), 0) AS value"
+                )
+            })
+            .collect();
+        let sql = each.join(" UNION ALL ");
+        tx.query(&sql, &[Cell::Integer(hour(cutoff))]).await?
     };
     for row in &rows {
         let place = match row.text("name") {

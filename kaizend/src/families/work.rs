@@ -1,11 +1,13 @@
 //! Work (W): tasks, plans, and the packets that agents hand to each other.
 
+mod show;
+
 use kaizen_proto::canonical_json;
 use kaizen_proto::denial::{Code, Denial};
-use kaizen_proto::families::record::{NewRecord, Recorded, ReviseRecord, Stored};
+use kaizen_proto::families::record::{ListRecords, NewRecord, RecordList, Recorded, ReviseRecord, Stored};
 use kaizen_proto::families::work::{
     DiagnosticPacketCreate, DiagnosticResultIngest, NewPacket, NewPlan, PlanCreate, PlanRevise, RevisePlan,
-    SubagentPacketCreate, SubagentPacketIngest, TaskStart, TaskUpdate,
+    SubagentPacketCreate, SubagentPacketIngest, TaskList, TaskShow, TaskStart, TaskUpdate,
 };
 use kaizen_proto::operation::Status;
 use kaizen_proto::values::TASK_STATUSES;
@@ -13,8 +15,8 @@ use kaizen_proto::{id, limits};
 use serde_json::json;
 
 use super::record::{self, Draft, Kind};
-use crate::plane::{Cell, WriteTx};
-use crate::registry::{Context, Registry, WriteOperation};
+use crate::plane::{Cell, ReadTx, WriteTx};
+use crate::registry::{Context, ReadOperation, Registry, WriteOperation};
 
 /// Tasks.
 pub const TASK: Kind = Kind {
@@ -46,7 +48,15 @@ pub fn register(registry: &mut Registry) {
         .write::<SubagentPacketCreate>()
         .write::<SubagentPacketIngest>()
         .write::<DiagnosticPacketCreate>()
-        .write::<DiagnosticResultIngest>();
+        .write::<DiagnosticResultIngest>()
+        .read::<TaskShow>()
+        .read::<TaskList>();
+}
+
+impl ReadOperation for TaskList {
+    async fn run(_context: &Context, tx: &mut ReadTx, params: ListRecords) -> Result<RecordList, Denial> {
+        record::list(tx, TASK, params).await
+    }
 }
 
 impl WriteOperation for TaskStart {

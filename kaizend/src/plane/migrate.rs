@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use super::value::Cell;
 use super::write_tx::{execute, query};
-use super::{fault, journal, schema};
+use super::{counters, fault, journal, schema, search_index};
 
 /// One migration. Once it has been released its text never changes; a test compares the list with the folder.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,7 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/0001_foundation.sql"),
     },
     Migration { version: 2, name: "journal", sql: include_str!("../../../migrations/0002_journal.sql") },
+    Migration { version: 3, name: "families", sql: include_str!("../../../migrations/0003_families.sql") },
 ];
 
 /// The tables of the original's schema, in the order of their creation.
@@ -160,6 +161,10 @@ fn apply(
     if renew {
         let count = usize::try_from(migration.version).unwrap_or(usize::MAX);
         stamp(&transaction, &schema::manifest_hash_of(count), &now).map_err(fail)?;
+    }
+    // With the last migration, and in its transaction, so that no kill can leave the new schema without what is derived.
+    if usize::try_from(migration.version) == Ok(MIGRATIONS.len()) {
+        counters::rebuild(&transaction).and_then(|()| search_index::rebuild(&transaction)).map_err(fail)?;
     }
     if !query(&transaction, "PRAGMA foreign_key_check", &[]).map_err(fail)?.is_empty() {
         let reason = format!("migration {} would leave rows without their parents", migration.name);

@@ -9,6 +9,7 @@ pub mod journal;
 pub mod migrate;
 pub mod open;
 pub mod readers;
+pub mod references;
 pub mod schema;
 pub mod search_index;
 pub mod tables;

@@ -70,6 +70,7 @@ impl ReadTx {
     /// # Errors
     /// What SQLite denies.
     pub async fn query(&mut self, sql: &str, parameters: &[Cell<'_>]) -> Result<Vec<Row>, Denial> {
+        tracing::trace!(target: "kaizend::sql", "{sql}");
         // The texts are literals beside their operations; what users give comes in as parameters.
         let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
         for cell in parameters {

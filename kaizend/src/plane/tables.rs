@@ -39,7 +39,7 @@ pub type Tables = HashMap<String, Table>;
 pub fn read(connection: &Connection) -> rusqlite::Result<Tables> {
     let mut names = connection.prepare(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-         AND name NOT LIKE 'search\\_text%' ESCAPE '\\'",
+         AND name NOT LIKE 'search\\_text%' ESCAPE '\\' AND name NOT LIKE 'search\\_words%' ESCAPE '\\'",
     )?;
     let names: Vec<String> = names.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     names

@@ -57,6 +57,13 @@ impl From<Option<i64>> for Cell<'_> {
     }
 }
 
+impl From<Option<f64>> for Cell<'_> {
+    fn from(number: Option<f64>) -> Self {
+        // SQLite keeps a whole number in a REAL column as an integer, which has no negative zero.
+        number.map_or(Cell::Null, |number| Cell::Real(number + 0.0))
+    }
+}
+
 impl From<bool> for Cell<'_> {
     fn from(truth: bool) -> Self {
         Cell::Integer(i64::from(truth))

@@ -90,6 +90,17 @@ impl<'a> WriteTx<'a> {
         id: &str,
         changes: &[(&'static str, Cell<'_>)],
     ) -> Result<(), Denial> {
+        self.rewrite(table, id, changes)
+    }
+
+    /// [`WriteTx::update`] of a table and columns that were read from the database itself, for what looks after all of
+    /// them.
+    pub(crate) fn rewrite(
+        &mut self,
+        table: &str,
+        id: &str,
+        changes: &[(&str, Cell<'_>)],
+    ) -> Result<(), Denial> {
         let table = self.table(table)?;
         let before = self.current(table, id)?;
         let mut after: Vec<Cell<'_>> = before.cells.iter().map(OwnedCell::as_cell).collect();
@@ -138,7 +149,20 @@ impl<'a> WriteTx<'a> {
         query(self.connection, sql, parameters).map_err(|error| fault::from_rusqlite("read", &error))
     }
 
-    fn table(&self, name: &'static str) -> Result<&'a Table, Denial> {
+    /// All tables that the journal covers, by name.
+    pub(crate) fn journalled(&self) -> Vec<&'a Table> {
+        let tables: &'a Tables = self.tables;
+        let mut journalled: Vec<_> = tables.values().filter(|table| table.journalled).collect();
+        journalled.sort_by(|left, right| left.name.cmp(&right.name));
+        journalled
+    }
+
+    /// Forgets the replies that hold a text. The calls that they answered are carried out again when they are sent again.
+    pub(crate) fn forget_replies(&self, text: &str) -> Result<(), Denial> {
+        self.execute("DELETE FROM requests WHERE instr(reply, $1) > 0", &[Cell::Text(text)])
+    }
+
+    fn table(&self, name: &str) -> Result<&'a Table, Denial> {
         let tables: &'a Tables = self.tables;
         tables.get(name).ok_or_else(|| fault::unexpected("write a row", &format!("no table {name}")))
     }
@@ -214,12 +238,27 @@ impl ToSql for Bound<'_> {
     }
 }
 
+/// Whether `$1`, `$2` … first appear in this order: SQLite takes them for names and numbers them as they come.
+fn in_order(sql: &str) -> bool {
+    let numbers = sql.split('$').skip(1).filter_map(|rest| {
+        let digits = rest.find(|character: char| !character.is_ascii_digit()).unwrap_or(rest.len());
+        rest[..digits].parse::<usize>().ok()
+    });
+    let mut last = 0;
+    numbers.into_iter().all(|number| {
+        let fits = number <= last + 1;
+        last = last.max(number);
+        fits
+    })
+}
+
 /// Runs a statement on the writer's connection. For `plane` only.
 pub(super) fn execute(
     connection: &Connection,
     sql: &str,
     parameters: &[Cell<'_>],
 ) -> rusqlite::Result<usize> {
+    debug_assert!(in_order(sql), "placeholders out of order: {sql}");
     let mut statement = connection.prepare_cached(sql)?;
     statement.execute(rusqlite::params_from_iter(parameters.iter().map(|cell| Bound(*cell))))
 }
@@ -230,6 +269,7 @@ pub(crate) fn query(
     sql: &str,
     parameters: &[Cell<'_>],
 ) -> rusqlite::Result<Vec<Row>> {
+    debug_assert!(in_order(sql), "placeholders out of order: {sql}");
     let mut statement = connection.prepare_cached(sql)?;
     let columns: Arc<[String]> = statement.column_names().into_iter().map(str::to_owned).collect();
     let mut rows = statement.query(rusqlite::params_from_iter(parameters.iter().map(|cell| Bound(*cell))))?;
@@ -241,8 +281,35 @@ pub(crate) fn query(
     Ok(found)
 }
 
-/// One value of a row of a blocking connection. For `plane` and `care` only.
-pub(crate) fn owned_cell(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<OwnedCell> {
+/// Hands the rows of a query to `visit`, one at a time, so that no table must fit into memory. For `plane` and `care`
+/// only.
+pub(crate) fn each(
+    connection: &Connection,
+    sql: &str,
+    mut visit: impl FnMut(Row) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(sql)?;
+    let columns: Arc<[String]> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let cells = (0..columns.len()).map(|at| exact_cell(row, at)).collect::<Result<_, _>>()?;
+        visit(Row { columns: columns.clone(), cells })?;
+    }
+    Ok(())
+}
+
+/// A value as it is: a text that is not UTF-8 counts as bytes, so that no repaired form of it can pass for the text
+/// that was written.
+fn exact_cell(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<OwnedCell> {
+    use rusqlite::types::ValueRef;
+    match row.get_ref(at)? {
+        ValueRef::Text(bytes) if std::str::from_utf8(bytes).is_err() => Ok(OwnedCell::Blob(bytes.to_vec())),
+        _ => owned_cell(row, at),
+    }
+}
+
+/// One value of a row of a blocking connection.
+fn owned_cell(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<OwnedCell> {
     use rusqlite::types::ValueRef;
     Ok(match row.get_ref(at)? {
         ValueRef::Null => OwnedCell::Null,

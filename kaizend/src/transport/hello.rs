@@ -12,6 +12,7 @@ use super::connection::MAX_CALLS;
 use crate::care::config::Config;
 use crate::daemon::Binding;
 use crate::plane::Caller;
+use crate::redaction::gate;
 
 /// Carries out `hello`.
 ///
@@ -43,12 +44,23 @@ pub fn bind(hello: Hello) -> Result<(Binding, Welcome), Denial> {
         max_frame: MAX_FRAME,
         max_calls: MAX_CALLS,
     };
-    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let (mut refused, mut warnings) = (None, Vec::new());
+    let mut given = |field, text: Option<String>| {
+        let mut text = text.filter(|text| !text.is_empty())?;
+        // Reads are answered all the same, so this is not the place to refuse.
+        refused = refused.take().or(gate::check_text(field, &text).err());
+        warnings.extend(gate::mask_text(field, &mut text));
+        Some(text)
+    };
+    let caller = Caller { actor: given("actor", hello.actor), session: given("session", hello.session) };
     let binding = Binding {
         root,
         db_path,
+        cwd: hello.cwd.filter(|cwd| Path::new(cwd).is_absolute()).map(PathBuf::from),
         root_source: hello.root_source,
-        caller: Arc::new(Caller { actor: given(hello.actor), session: given(hello.session) }),
+        caller: Arc::new(caller),
+        caller_warnings: warnings,
+        caller_refused: refused,
         env: hello
             .env
             .into_iter()

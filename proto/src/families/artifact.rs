@@ -38,6 +38,14 @@ crate::params! {
         limit: Option<i64>,
         /// Continue after the record with this id, the last of the page before.
         after: Option<String>,
+        /// Only those of this kind.
+        kind: Option<String>,
+        /// Only those of this task.
+        task_id: Option<String>,
+        /// Only those made at or after this time: RFC 3339, a day, or a span back from now such as 24h or 7d.
+        since: Option<String>,
+        /// Only those made before this time; a day counts whole.
+        until: Option<String>,
     }
 }
 

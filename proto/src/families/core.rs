@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::record::InspectRecord;
 use crate::operation::{NO_TWINS, Status};
+
+mod reading;
+
+pub use reading::*;
 
 crate::params! {
     /// What the operation should do.
@@ -23,6 +28,18 @@ crate::params! {
         integrity: bool,
         /// Accept the schema as it is now: store its manifest hash.
         restamp_manifest: bool,
+    }
+
+    /// What to erase, without a way back.
+    WhatToErase {
+        /// Id of the record, or an unambiguous start of it.
+        id: Option<String>,
+        /// The field that holds the secret: title, summary, body, payload_json or another text of the record.
+        field: Option<String>,
+        /// Replace the whole field, also where no secret is recognised in it.
+        whole: bool,
+        /// Why, for the ledger.
+        reason: Option<String>,
     }
 
     /// No parameters.
@@ -220,6 +237,36 @@ crate::outputs! {
         note: String,
     }
 
+    /// A secret was erased.
+    RecordErased {
+        /// OK.
+        status: Status,
+        /// Id of the record.
+        id: String,
+        /// Its table.
+        table: String,
+        /// The field that held the secret.
+        field: String,
+        /// The classes of what was found in it; ERASED for a whole field.
+        classes: Vec<String>,
+        /// By table, how many rows held a copy and were changed.
+        rows: BTreeMap<String, i64>,
+        /// Backups that were rewritten.
+        backups_rewritten: Vec<String>,
+        /// Backups that could not be rewritten and were removed.
+        backups_removed: Vec<String>,
+        /// Backups that could not be read, and in which no copy was seen.
+        backups_unread: Vec<String>,
+        /// Other files beside the database that hold a copy: delete them or make them anew.
+        files: Vec<String>,
+        /// Number of the journal entry.
+        seq: i64,
+        /// Hash of the journal entry.
+        chain_hash: String,
+        /// What to do next.
+        required_action: String,
+    }
+
     /// A file that was written.
     WrittenFile {
         /// Path under the project's root.
@@ -301,4 +348,16 @@ crate::operations! {
     K6 "db-manifest" "plane.manifest" Plain WriteManifest(Nothing) -> ManifestWritten,
         twins: NO_TWINS, keywords: "database tables rows count statistics",
         example: "kaizenctl K6 --json";
+    /// Show any record with its revisions and links
+    K8 "record-inspect" "record.inspect" Read RecordInspect(InspectRecord) -> InspectedRecord,
+        twins: NO_TWINS, keywords: "read open detail lineage history evidence links any id look up",
+        example: "kaizenctl K8 --id RECORD_ID --json";
+    /// Search all records by their words, best first
+    K9 "find" also "record-find" "record.find" Read RecordFind(RecordsSought) -> FoundRecords,
+        twins: NO_TWINS, keywords: "search full text query grep recall remember ranked",
+        example: "kaizenctl K9 --query \"retry loop\" --json";
+    /// Erase a secret from a record, its copies and the backups
+    K12 "record-erase" "record.erase" Plain RecordErase(WhatToErase) -> RecordErased,
+        twins: NO_TWINS, keywords: "secret leak password token remove forget purge redact",
+        example: "kaizenctl K12 --id RECORD_ID --field body --json";
 }

@@ -29,6 +29,12 @@ crate::params! {
         limit: Option<i64>,
         /// Continue after the lesson with this id, the last of the page before.
         after: Option<String>,
+        /// Only those with this status.
+        status: Option<String>,
+        /// Only those made at or after this time: RFC 3339, a day, or a span back from now such as 24h or 7d.
+        since: Option<String>,
+        /// Only those made before this time; a day counts whole.
+        until: Option<String>,
     }
 }
 

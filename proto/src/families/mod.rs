@@ -4,11 +4,16 @@
 pub mod artifact;
 pub mod core;
 pub mod gotcha;
+pub mod irl;
+pub mod lab;
 pub mod learning;
+pub mod migration;
 pub mod policy;
 pub mod quality;
 pub mod record;
 pub mod report;
+pub mod source;
+pub mod trace;
 pub mod work;
 
 use crate::operation::Card;
@@ -55,15 +60,28 @@ pub const FAMILIES: &[Family] = &[
     Family {
         letter: 'Q',
         name: "quality",
-        purpose: "proofs and verifications with their evidence",
+        purpose: "proofs, verifications, evals, anti-patterns, and checks of texts and payloads",
         cards: quality::CARDS,
+    },
+    Family {
+        letter: 'M',
+        name: "migration",
+        purpose: "Markdown files of lessons that become command surfaces",
+        cards: migration::CARDS,
     },
     Family {
         letter: 'R',
         name: "report",
-        purpose: "what a session needs to know to start",
+        purpose: "what a session needs to know to start, and documents for people",
         cards: report::CARDS,
     },
+    Family {
+        letter: 'S',
+        name: "source",
+        purpose: "what the project relies on from outside",
+        cards: source::CARDS,
+    },
+    Family { letter: 'I', name: "irl", purpose: "decisions reviewed against reality", cards: irl::CARDS },
     Family {
         letter: 'A',
         name: "artifact",
@@ -75,6 +93,18 @@ pub const FAMILIES: &[Family] = &[
         name: "policy",
         purpose: "the user's private rules for agents",
         cards: policy::CARDS,
+    },
+    Family {
+        letter: 'T',
+        name: "trace",
+        purpose: "what agents, tools and models did, and how it was scored",
+        cards: trace::CARDS,
+    },
+    Family {
+        letter: 'O',
+        name: "lab",
+        purpose: "proposals to improve a contract, and how they measure up",
+        cards: lab::CARDS,
     },
 ];
 

@@ -26,6 +26,22 @@ crate::params! {
         test: bool,
     }
 
+    /// A revision of a policy. What is not given stays as it is.
+    RevisePolicy {
+        /// Id of the policy, or an unambiguous start of it.
+        id: Option<String>,
+        /// New summary in one or two sentences.
+        summary: Option<String>,
+        /// New body.
+        body: Option<String>,
+        /// When it applies from now on.
+        trigger: Option<String>,
+        /// critical, high, normal or low.
+        priority: Option<String>,
+        /// New status; a policy that is retired is not loaded any more.
+        status: Option<String>,
+    }
+
     /// Which policies to load.
     PoliciesWanted {
         /// Load the policies of this trigger beside those of session-start.
@@ -177,4 +193,8 @@ crate::operations! {
     X5 "policy-session-context" "policy.session_context" Read PolicySessionContext(PoliciesWanted) -> SessionPolicies,
         twins: NO_TWINS, keywords: "rule preference start load context compaction",
         example: "kaizenctl X5 --json";
+    /// Revise or retire a policy
+    X6 "policy-update" "policy.update" Write PolicyUpdate(RevisePolicy) -> Recorded,
+        twins: TEXT_TWINS, keywords: "rule preference change edit withdraw remove retire",
+        example: "kaizenctl X6 --id POLICY_ID --status retired --json";
 }

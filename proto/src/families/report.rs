@@ -1,4 +1,4 @@
-//! Reports (R): the digest that a session starts from.
+//! Reports (R): the digest that a session starts from, and documents for people.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +20,33 @@ crate::params! {
         only: Option<String>,
         /// Count and list test records too.
         include_test: bool,
+    }
+
+    /// What a report is to show.
+    ReportWanted {
+        /// Only records that hold this text in their summary or body, as a substring.
+        query: Option<String>,
+        /// At most this many records, newest first; 50 by default, 10,000 in any case. Counts and charts are of all.
+        #[cfg_attr(feature = "cli", arg(allow_negative_numbers = true))]
+        limit: Option<i64>,
+        /// Only what was made at or after this time: RFC 3339, a day, or a span back from now such as 24h or 7d.
+        since: Option<String>,
+        /// Only what was made before this time; a day counts whole. For R8 to R10 the end of the period.
+        until: Option<String>,
+        /// R1, R2 and R4: only what belongs to this task.
+        task_id: Option<String>,
+        /// R4: only verifications of this severity.
+        severity: Option<String>,
+        /// R4: only verifications with this actionability.
+        actionability: Option<String>,
+        /// Scope that the report is filed under; project by default.
+        scope: Option<String>,
+        /// Form of the file: md (default) or json.
+        format: Option<String>,
+        /// Report on test records too.
+        include_test: bool,
+        /// Mark the report itself as a test record.
+        test: bool,
     }
 }
 
@@ -117,6 +144,22 @@ crate::outputs! {
         get: String,
     }
 
+    /// A report was written.
+    ReportWritten {
+        /// OK.
+        status: Status,
+        /// Id of the report.
+        id: String,
+        /// The file, under the project's root.
+        path: String,
+        /// How many records it lists.
+        rows: usize,
+        /// What it says about each record.
+        columns: Vec<String>,
+        /// SHA-256 of the file.
+        sha256: String,
+    }
+
     /// The state of the project, for the start of a session. At most 7,500 bytes.
     Digest {
         /// OK.
@@ -150,4 +193,48 @@ crate::operations! {
     R0 "session-digest" "session.digest" Read SessionDigest(DigestWanted) -> Digest,
         twins: NO_TWINS, keywords: "start resume context overview summary status compaction",
         example: "kaizenctl R0 --json";
+    /// Write a report on the tasks by status
+    R1 "task-report" "report.task" Write TaskReport(ReportWanted) -> ReportWritten,
+        twins: NO_TWINS, keywords: "tasks status done active document markdown file export",
+        example: "kaizenctl R1 --since 2026-01-01 --json";
+    /// Write a report on the ledger by day and task
+    R2 "ledger-report" "report.ledger" Write LedgerReport(ReportWanted) -> ReportWritten,
+        twins: NO_TWINS, keywords: "history timeline activity events done document markdown file export",
+        example: "kaizenctl R2 --task-id TASK_ID --json";
+    /// Write a report on the lessons by status, with what they came from
+    R3 "learning-report" "report.learning" Write LearningReport(ReportWanted) -> ReportWritten,
+        twins: NO_TWINS, keywords: "lessons lineage promoted document markdown file export",
+        example: "kaizenctl R3 --json";
+    /// Write a report on proofs and verifications by conclusion, what blocks first
+    R4 "proof-report" "report.proof" Write ProofReport(ReportWanted) -> ReportWritten,
+        twins: NO_TWINS, keywords: "verification evidence blocking conclusion outcome document markdown file export",
+        example: "kaizenctl R4 --severity high --json";
+    /// Write a report on the eval cases by category
+    R5 "eval-report" "report.eval" Write EvalReport(ReportWanted) -> ReportWritten,
+        twins: NO_TWINS, keywords: "evaluation cases document markdown file export",
+        example: "kaizenctl R5 --json";
+    /// Write a report on the source locks by authority
+    R6 "source-report" "report.source" Write SourceReport(ReportWanted) -> ReportWritten,
+        twins: NO_TWINS, keywords: "sources references licences document markdown file export",
+        example: "kaizenctl R6 --json";
+    /// Write a report on the anti-patterns by scope
+    R7 "anti-pattern-report" "report.anti_pattern" Write AntiPatternReport(ReportWanted) -> ReportWritten,
+        twins: NO_TWINS, keywords: "antipattern smells document markdown file export",
+        example: "kaizenctl R7 --json";
+    /// Write a report on the last 7 days: what was done, decided and learned
+    R8 "weekly-report" "report.weekly" Write WeeklyReport(ReportWanted) -> ReportWritten,
+        twins: NO_TWINS, keywords: "week summary retrospective document markdown file export",
+        example: "kaizenctl R8 --json";
+    /// Write a report on the last 30 days: what was done, decided and learned
+    R9 "monthly-report" "report.monthly" Write MonthlyReport(ReportWanted) -> ReportWritten,
+        twins: NO_TWINS, keywords: "month summary retrospective document markdown file export",
+        example: "kaizenctl R9 --json";
+    /// Write a report on the last 365 days: what was done, decided and learned
+    R10 "yearly-report" "report.yearly" Write YearlyReport(ReportWanted) -> ReportWritten,
+        twins: NO_TWINS, keywords: "year summary retrospective document markdown file export",
+        example: "kaizenctl R10 --json";
+    /// Write a report on all that is recorded about a topic
+    R11 "topic-report" "report.topic" Write TopicReport(ReportWanted) -> ReportWritten,
+        twins: NO_TWINS, keywords: "subject about everything search document markdown file export",
+        example: "kaizenctl R11 --query \"file lock\" --json";
 }

@@ -1,7 +1,10 @@
 //! Work (W): tasks, plans, and the packets that agents hand to each other.
 
-use super::record::{NewRecord, Recorded, ReviseRecord, Stored};
-use crate::operation::{TEXT_TWINS, Twin, TwinRule};
+use std::collections::BTreeMap;
+
+use super::quality::VerificationBrief;
+use super::record::{ListRecords, NewRecord, RecordList, Recorded, ReviseRecord, Stored};
+use crate::operation::{NO_TWINS, Status, TEXT_TWINS, Twin, TwinRule};
 
 crate::params! {
     /// A new plan.
@@ -53,6 +56,120 @@ crate::params! {
     }
 }
 
+crate::params! {
+    /// Which task to show.
+    TaskWanted {
+        /// Id of the task, or an unambiguous start of it.
+        id: Option<String>,
+        /// At most this many records of each kind, the newest; 20 by default, 200 at most.
+        #[cfg_attr(feature = "cli", arg(allow_negative_numbers = true))]
+        limit: Option<i64>,
+    }
+}
+
+crate::outputs! {
+    /// A task, whole.
+    Task {
+        /// Id.
+        id: String,
+        /// Title.
+        title: String,
+        /// Status.
+        status: String,
+        /// Summary.
+        summary: String,
+        /// Body.
+        body: String,
+        /// Scope.
+        scope: String,
+        /// Who wrote it.
+        writer_role: Option<String>,
+        /// When it was made.
+        created_at: String,
+        /// When it last changed.
+        updated_at: String,
+        /// How many revisions it has.
+        revisions: i64,
+        /// 1 for a test record.
+        is_test: i64,
+    }
+
+    /// A plan of a task.
+    TaskPlan {
+        /// Id.
+        id: String,
+        /// Status.
+        status: String,
+        /// Title.
+        title: String,
+        /// Summary.
+        summary: String,
+        /// When it last changed.
+        updated_at: String,
+        /// How many revisions it has.
+        revisions: i64,
+    }
+
+    /// What happened to a task.
+    TaskEvent {
+        /// Id of the ledger event.
+        id: String,
+        /// When.
+        created_at: String,
+        /// Status of the event.
+        status: String,
+        /// Operation and record.
+        title: String,
+        /// Summary.
+        summary: String,
+    }
+
+    /// Another record of a task.
+    TaskRecord {
+        /// Id.
+        id: String,
+        /// What kind of record it is.
+        kind: String,
+        /// Its status.
+        status: String,
+        /// Its title, or the path of an artifact.
+        title: String,
+        /// Summary.
+        summary: String,
+        /// When it was made.
+        created_at: String,
+    }
+
+    /// One task with all that belongs to it.
+    TaskShown {
+        /// OK.
+        status: Status,
+        /// The task.
+        task: Task,
+        /// Its plans, the last changed first.
+        plans: Vec<TaskPlan>,
+        /// The ledger, the first event first.
+        timeline: Vec<TaskEvent>,
+        /// Proofs and verifications, newest first.
+        verifications: Vec<VerificationBrief>,
+        /// The verifications that still block, and why it is not done.
+        blocking: Vec<VerificationBrief>,
+        /// Its open gotchas, newest first.
+        open_gotchas: Vec<TaskRecord>,
+        /// What was learned in it.
+        lessons: Vec<TaskRecord>,
+        /// Its artifacts.
+        artifacts: Vec<TaskRecord>,
+        /// Packets and diagnoses.
+        packets: Vec<TaskRecord>,
+        /// Traces.
+        traces: Vec<TaskRecord>,
+        /// By list, how many older records are not shown.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        omitted: BTreeMap<String, i64>,
+    }
+}
+
 const PACKET_TWINS: &[Twin] = &[
     Twin { field: "summary", rule: TwinRule::Inline },
     Twin { field: "body", rule: TwinRule::Inline },
@@ -92,4 +209,12 @@ crate::operations! {
     W8 "diagnostic-result-ingest" "diagnostic_result.ingest" Write DiagnosticResultIngest(NewPacket) -> Stored,
         twins: PACKET_TWINS, keywords: "debug finding cause result",
         example: "kaizenctl W8 --task-id TASK_ID --summary \"The socket leaks in the error path.\" --payload-json-file result.json --json";
+    /// Show one task with everything that belongs to it
+    W9 "task-show" "task.show" Read TaskShow(TaskWanted) -> TaskShown,
+        twins: NO_TWINS, keywords: "read open timeline history blockers evidence plan ledger resume",
+        example: "kaizenctl W9 --id TASK_ID --json";
+    /// List tasks, newest first
+    W10 "task-list" "task.list" Read TaskList(ListRecords) -> RecordList,
+        twins: NO_TWINS, keywords: "open active todo all show backlog",
+        example: "kaizenctl W10 --status active --json";
 }

@@ -22,20 +22,51 @@ const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRA
 pub(super) struct Work {
     /// The statement that inserts each row, and its values.
     rows: Vec<(String, Vec<Value>)>,
-    task_id: String,
-    text: String,
+    indexed: Vec<Indexed>,
     seq: i64,
     chain_hash: String,
     hour: i64,
+}
+
+/// What the search indexes hold of a row.
+struct Indexed {
+    table: String,
+    id: String,
+    created_at: String,
+    status: String,
+    task_id: Option<String>,
+    title: String,
+    summary: String,
+    body: String,
+    substring: String,
+}
+
+/// What the indexes hold of the task and of the ledger event of a W1.
+const INDEXED: &str = "SELECT 'tasks', id, created_at, status, id, title, summary, body, \
+    title || char(10) || summary || char(10) || body FROM tasks WHERE id = $1 \
+    UNION ALL SELECT 'ledger_events', id, created_at, status, task_id, title, summary, '', title || char(10) || summary \
+    FROM ledger_events WHERE id = $2";
+
+fn indexed(row: &rusqlite::Row<'_>) -> rusqlite::Result<Indexed> {
+    Ok(Indexed {
+        table: row.get(0)?,
+        id: row.get(1)?,
+        created_at: row.get(2)?,
+        status: row.get(3)?,
+        task_id: row.get(4)?,
+        title: row.get(5)?,
+        summary: row.get(6)?,
+        body: row.get(7)?,
+        substring: row.get(8)?,
+    })
 }
 
 /// Reads back what some W1 left in a plane, in their order.
 pub(super) fn record(database: &Path) -> anyhow::Result<Vec<Work>> {
     let connection = Connection::open(database)?;
     let mut statement = connection.prepare(
-        "SELECT j.task_id, j.seq, j.chain_hash, unixepoch(j.at) / 3600, j.rows, \
-         t.title || char(10) || t.summary || char(10) || t.body, q.key \
-         FROM journal j JOIN tasks t ON t.id = j.task_id JOIN requests q ON q.seq = j.seq ORDER BY j.seq",
+        "SELECT j.task_id, j.seq, j.chain_hash, unixepoch(j.at) / 3600, j.rows, q.key \
+         FROM journal j JOIN requests q ON q.seq = j.seq ORDER BY j.seq",
     )?;
     let mut found = statement.query([])?;
     let mut works = Vec::new();
@@ -43,19 +74,19 @@ pub(super) fn record(database: &Path) -> anyhow::Result<Vec<Work>> {
         let seq: i64 = row.get(1)?;
         let written: Vec<(String, String, String)> = serde_json::from_str(&row.get::<_, String>(4)?)?;
         let mut rows = Vec::new();
+        let mut ledger = String::new();
         for (table, id, _) in written {
+            if table == "ledger_events" {
+                ledger.clone_from(&id);
+            }
             rows.push(whole_row(&connection, &table, "id", &id.into())?);
         }
         rows.push(whole_row(&connection, "journal", "seq", &seq.into())?);
-        rows.push(whole_row(&connection, "requests", "key", &row.get(6)?)?);
-        works.push(Work {
-            rows,
-            task_id: row.get(0)?,
-            text: row.get(5)?,
-            seq,
-            chain_hash: row.get(2)?,
-            hour: row.get(3)?,
-        });
+        rows.push(whole_row(&connection, "requests", "key", &row.get(5)?)?);
+        let task_id: String = row.get(0)?;
+        let mut texts = connection.prepare_cached(INDEXED)?;
+        let indexed = texts.query_map([&task_id, &ledger], indexed)?.collect::<Result<_, _>>()?;
+        works.push(Work { rows, indexed, seq, chain_hash: row.get(2)?, hour: row.get(3)? });
     }
     Ok(works)
 }
@@ -129,13 +160,22 @@ impl Raw {
                     .execute(params![name, bucket, added])?;
             }
         }
-        for work in works {
-            let sql = "INSERT INTO search_rows (record_table, record_id) VALUES ('tasks', $1)";
-            self.connection.prepare_cached(sql)?.execute([&work.task_id])?;
-            let sql = "INSERT INTO search_text (rowid, content) VALUES ($1, $2)";
+        for row in works.iter().flat_map(|work| &work.indexed) {
             self.connection
-                .prepare_cached(sql)?
-                .execute(params![self.connection.last_insert_rowid(), work.text])?;
+                .prepare_cached(
+                    "INSERT INTO search_rows (record_table, record_id, created_at, status, task_id, is_test) \
+                     VALUES ($1, $2, $3, $4, $5, 0)",
+                )?
+                .execute(params![row.table, row.id, row.created_at, row.status, row.task_id])?;
+            let number = self.connection.last_insert_rowid();
+            self.connection
+                .prepare_cached(
+                    "INSERT INTO search_words (rowid, title, summary, body) VALUES ($1, $2, $3, $4)",
+                )?
+                .execute(params![number, row.title, row.summary, row.body])?;
+            self.connection
+                .prepare_cached("INSERT INTO search_text (rowid, content) VALUES ($1, $2)")?
+                .execute(params![number, row.substring])?;
         }
         Ok(run("COMMIT")?)
     }

@@ -240,9 +240,10 @@ impl Verifier {
             check(table, &format!("SELECT count(*) FROM {table}"), expected)?;
         }
         check("requests", "SELECT count(*) FROM requests", self.seq)?;
-        let searched = ["tasks", "gotcha", "verification_events"];
+        let searched = ["tasks", "gotcha", "verification_events", "ledger_events"];
         let searched = searched.iter().filter_map(|table| self.rows.get(table)).sum();
         check("search_rows", "SELECT count(*) FROM search_rows", searched)?;
+        check("search_words", "SELECT count(*) FROM search_words", searched)?;
         check("search_text", "SELECT count(*) FROM search_text", searched)
     }
 }

@@ -1,20 +1,25 @@
 //! The content hashes, recomputed from what is stored by the definitions of the families themselves, and the chains of
 //! revisions.
 //!
-//! An artifact's hash covers the absolute path of its file, which need not be where the project is now, so it is left
-//! to the row's own hash in the journal.
+//! An artifact's hash covers the absolute path of its file, which need not be where the project is now, and a report's
+//! is that of its file, which may have been deleted, so both are left to the row's own hash in the journal.
 
+use kaizen_proto::denial::Denial;
 use rusqlite::Connection;
 use serde_json::Value;
 
 use super::findings::{Check, Findings, Place};
-use super::snapshot::each;
 use crate::families::gotcha::GOTCHA;
+use crate::families::lab::propose;
 use crate::families::learning::{LEARNED, LEARNING};
+use crate::families::quality::{anti_pattern, eval};
 use crate::families::record::{self, Kind};
+use crate::families::trace;
 use crate::families::work::{self, PLAN, TASK};
-use crate::families::{policy, quality};
+use crate::families::{irl, policy, quality};
 use crate::plane::value::Row;
+use crate::plane::write_tx::each;
+use crate::plane::{Cell, WriteTx};
 
 /// The content hash that a row should have.
 type Hash = fn(&Row) -> String;
@@ -28,19 +33,11 @@ struct Chain {
     more: &'static str,
     /// None when something that the hash covers is not stored any more.
     created: fn(&Row) -> Option<String>,
-    /// None for a kind that no operation revises.
-    revised: Option<Hash>,
+    revised: Hash,
 }
 
 const fn chain(kind: Kind, more: &'static str, created: fn(&Row) -> Option<String>) -> Chain {
-    Chain {
-        table: kind.table,
-        revisions: kind.revisions,
-        parent: kind.parent,
-        more,
-        created,
-        revised: Some(revised),
-    }
+    Chain { table: kind.table, revisions: kind.revisions, parent: kind.parent, more, created, revised }
 }
 
 /// The task that a task was said to belong to stands only in the ledger event of its creation.
@@ -60,24 +57,69 @@ const CHAINS: [Chain; 6] = [
         table: "private_policy",
         revisions: "private_policy_revision",
         parent: "policy_id",
-        more: ", v.\"trigger\" AS v_trigger, v.priority AS v_priority",
-        created: |row| {
-            Some(policy::created_hash(&policy::Created {
-                id: row.text("id"),
-                scope: row.text("scope"),
-                trigger: row.text("v_trigger"),
-                priority: row.text("v_priority"),
-                status: row.text("v_status"),
-                title: row.text("title"),
-                summary: row.text("v_summary"),
-                body: row.text("v_body"),
-                source_command: row.text("source_command"),
-                writer_role: row.text("writer_role"),
-            }))
-        },
-        revised: None,
+        more: ", v.\"trigger\" AS v_trigger, v.priority AS v_priority, v.source_command AS v_source_command",
+        created: |row| Some(policy_hash(row)),
+        revised: policy_hash,
     },
 ];
+
+/// The record that a row belongs to: of a revision its record, of any other row itself.
+pub(in crate::care) fn owner(tx: &WriteTx<'_>, table: &str, id: &str) -> Result<(String, String), Denial> {
+    let Some(chain) = CHAINS.iter().find(|chain| chain.revisions == table) else {
+        return Ok((table.to_owned(), id.to_owned()));
+    };
+    let sql = format!("SELECT {} AS parent FROM {table} WHERE id = $1", chain.parent);
+    let row = tx.query_row(&sql, &[Cell::Text(id)])?.ok_or_else(|| Denial::record_not_found(id, table))?;
+    Ok((chain.table.to_owned(), row.text("parent").to_owned()))
+}
+
+/// The table of a record's revisions, and their column that names the record.
+pub(in crate::care) fn revisions_of(table: &str) -> Option<(&'static str, &'static str)> {
+    CHAINS.iter().find(|chain| chain.table == table).map(|chain| (chain.revisions, chain.parent))
+}
+
+/// Computes the content hashes of a record and its revisions anew, after its texts were changed in place. A hash that
+/// covers something that is not stored any more stays as it is.
+pub(in crate::care) fn rehash(tx: &mut WriteTx<'_>, table: &str, id: &str) -> Result<(), Denial> {
+    if let Some((_, hash)) = SINGLE.iter().find(|(single, _)| *single == table) {
+        let sql = format!("SELECT * FROM {table} WHERE id = $1");
+        let Some(row) = tx.query_row(&sql, &[Cell::Text(id)])? else { return Ok(()) };
+        return tx.rewrite(table, id, &[("content_hash", Cell::Text(&hash(&row)))]);
+    }
+    let Some(chain) = CHAINS.iter().find(|chain| chain.table == table) else { return Ok(()) };
+    let mut previous: Option<String> = None;
+    for row in tx.query(&chain.sql("WHERE r.id = $1"), &[Cell::Text(id)])? {
+        let computed = chain.hash(&row);
+        let hash = computed.unwrap_or_else(|| row.text("v_content_hash").to_owned());
+        tx.rewrite(
+            chain.revisions,
+            row.text("v_id"),
+            &[("content_hash", Cell::Text(&hash)), ("previous_hash", (&previous).into())],
+        )?;
+        previous = Some(hash);
+    }
+    match previous {
+        Some(hash) => tx.rewrite(table, id, &[("content_hash", Cell::Text(&hash))]),
+        None => Ok(()),
+    }
+}
+
+impl Chain {
+    /// The revisions with their records, in order.
+    fn sql(&self, condition: &str) -> String {
+        let Chain { table, revisions, parent, more, .. } = self;
+        format!(
+            "SELECT r.*, v.id AS v_id, v.revision_number AS v_number, v.summary AS v_summary, v.body AS v_body, \
+             v.status AS v_status, v.content_hash AS v_content_hash, v.previous_hash AS v_previous_hash{more} \
+             FROM {revisions} v JOIN {table} r ON r.id = v.{parent} {condition} ORDER BY v.{parent}, v.revision_number"
+        )
+    }
+
+    /// The hash that a revision should have.
+    fn hash(&self, row: &Row) -> Option<String> {
+        if row.integer("v_number") == 1 { (self.created)(row) } else { Some((self.revised)(row)) }
+    }
+}
 
 fn created(row: &Row, source_column: Option<&'static str>) -> Option<String> {
     let source = source_column.and_then(|column| Some((column, row.optional_text(column)?)));
@@ -100,6 +142,21 @@ fn created(row: &Row, source_column: Option<&'static str>) -> Option<String> {
     }))
 }
 
+fn policy_hash(row: &Row) -> String {
+    policy::content_hash(&policy::Content {
+        id: row.text("id"),
+        scope: row.text("scope"),
+        trigger: row.text("v_trigger"),
+        priority: row.text("v_priority"),
+        status: row.text("v_status"),
+        title: row.text("title"),
+        summary: row.text("v_summary"),
+        body: row.text("v_body"),
+        source_command: row.text("v_source_command"),
+        writer_role: row.text("writer_role"),
+    })
+}
+
 fn revised(row: &Row) -> String {
     let (summary, body, status) = (row.text("v_summary"), row.text("v_body"), row.text("v_status"));
     record::revised_hash(row.text("id"), summary, body, status)
@@ -108,12 +165,8 @@ fn revised(row: &Row) -> String {
 /// Revisions: their numbers, the hash before, their own hash, and the record that shows the last of them.
 pub(super) fn revisions(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
     for chain in &CHAINS {
-        let Chain { table, revisions, parent, more, .. } = chain;
-        let sql = format!(
-            "SELECT r.*, v.id AS v_id, v.revision_number AS v_number, v.summary AS v_summary, v.body AS v_body, \
-             v.status AS v_status, v.content_hash AS v_content_hash, v.previous_hash AS v_previous_hash{more} \
-             FROM {revisions} v JOIN {table} r ON r.id = v.{parent} ORDER BY v.{parent}, v.revision_number"
-        );
+        let Chain { table, revisions, parent, .. } = chain;
+        let sql = chain.sql("");
         let mut last: Option<Row> = None;
         each(connection, &sql, |row| {
             let before = match last.take() {
@@ -157,8 +210,7 @@ fn revision(chain: &Chain, before: Option<&Row>, row: &Row, findings: &mut Findi
             "previous_hash is not the content hash of the revision before",
         );
     }
-    let hash = if number == 1 { (chain.created)(row) } else { chain.revised.map(|revised| revised(row)) };
-    if let Some(hash) = hash {
+    if let Some(hash) = chain.hash(row) {
         compare(row.text("v_content_hash"), &hash, place, findings);
     }
 }
@@ -196,7 +248,7 @@ fn compare(stored: &str, recomputed: &str, place: impl FnOnce() -> Place, findin
 }
 
 /// The tables without revisions.
-const SINGLE: [(&str, Hash); 4] = [
+const SINGLE: [(&str, Hash); 11] = [
     ("ledger_events", |row| {
         record::ledger_hash(&record::Logged {
             id: row.text("id"),
@@ -209,6 +261,10 @@ const SINGLE: [(&str, Hash); 4] = [
             source_command: row.text("source_command"),
             writer_role: row.text("writer_role"),
         })
+    }),
+    ("irl_reviews", |row| {
+        let (event_type, summary, body) = (row.text("event_type"), row.text("summary"), row.text("body"));
+        irl::review_hash(row.text("id"), row.text("review_id"), event_type, summary, body)
     }),
     ("subagent_packets", packet),
     ("diagnostic_packets", packet),
@@ -223,6 +279,25 @@ const SINGLE: [(&str, Hash); 4] = [
             evidence: &json("evidence_locations_json"),
             findings: &json("findings_json"),
             remedies: &json("remedies_json"),
+        })
+    }),
+    ("eval_cases", |row| {
+        eval::case_hash(row.text("id"), row.text("title"), row.text("summary"), row.text("body"))
+    }),
+    ("eval_runs", |row| eval::run_hash(row.text("id"), row.text("summary"), row.text("body"))),
+    ("anti_patterns", |row| {
+        anti_pattern::hash(row.text("id"), anti_pattern::TEXTS.iter().map(|column| row.text(column)))
+    }),
+    ("trace_events", trace::stored_hash),
+    ("eval_scores", trace::stored_hash),
+    ("improvement_proposals", |row| {
+        propose::proposal_hash(&propose::Proposed {
+            id: row.text("id"),
+            contract: row.text("contract"),
+            title: row.text("title"),
+            summary: row.text("summary"),
+            body: row.text("body"),
+            payload_json: row.optional_text("payload_json"),
         })
     }),
 ];

@@ -6,9 +6,9 @@ use kaizen_proto::denial::{Code, Denial};
 use rusqlite::Connection;
 
 use super::findings::{Check, Findings, Place};
-use super::snapshot::each;
 use crate::plane::counters::{self, DEFINITIONS, OPEN_BLOCKERS};
-use crate::plane::search_index::{self, SEARCHED};
+use crate::plane::search_index::{self, SEARCHED, Searched};
+use crate::plane::write_tx::each;
 use crate::plane::writer::Writer;
 use crate::plane::{fault, write_tx};
 
@@ -65,17 +65,24 @@ fn blockers(connection: &Connection, findings: &mut Findings) -> rusqlite::Resul
 }
 
 fn search(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
-    for (table, _) in SEARCHED {
+    for Searched { table, status, task, .. } in SEARCHED {
+        let same = |column: &str, stored: &str| match column {
+            "" => format!("s.{stored} IS NULL"),
+            column => format!("s.{stored} IS t.\"{column}\""),
+        };
         let sql = format!(
-            "SELECT t.id FROM {table} t WHERE NOT EXISTS \
-             (SELECT 1 FROM search_rows s WHERE s.record_id = t.id AND s.record_table = '{table}')"
+            "SELECT t.id, s.number IS NULL AS missing FROM {table} t \
+             LEFT JOIN search_rows s ON s.record_id = t.id AND s.record_table = '{table}' \
+             WHERE s.number IS NULL OR NOT (s.created_at = t.created_at AND s.is_test = t.is_test AND {} AND {})",
+            same(status, "status"),
+            same(task, "task_id"),
         );
         each(connection, &sql, |row| {
-            findings.add(
-                Check::Derived,
-                Place::row(table, row.text("id")),
-                "the row is not in the search index",
-            );
+            let problem = match row.integer("missing") {
+                0 => "the search index has another time, status or task for the row",
+                _ => "the row is not in the search index",
+            };
+            findings.add(Check::Derived, Place::row(table, row.text("id")), problem);
             Ok(())
         })?;
         let sql = format!(
@@ -84,27 +91,25 @@ fn search(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<
         );
         each(connection, &sql, |row| {
             let place = Place::row("search_rows", row.text("record_id"));
-            findings.add(
-                Check::Derived,
-                place,
-                format!("the search index knows a row that is not in {table}"),
-            );
+            let problem = format!("the search index knows a row that is not in {table}");
+            findings.add(Check::Derived, place, problem);
             Ok(())
         })?;
     }
-    let names: Vec<String> = SEARCHED.iter().map(|(table, _)| format!("'{table}'")).collect();
+    let quoted = |wanted: &dyn Fn(&Searched) -> bool| {
+        let tables = SEARCHED.iter().filter(|searched| wanted(searched));
+        tables.map(|searched| format!("'{}'", searched.table)).collect::<Vec<_>>().join(", ")
+    };
     let strays = [
         format!(
             "SELECT record_id AS id, 'the table is not one that is searched' AS problem FROM search_rows \
              WHERE record_table NOT IN ({})",
-            names.join(", ")
+            quoted(&|_| true)
         ),
-        "SELECT record_id AS id, 'the row has a number, but no text in the search index' AS problem FROM search_rows s \
-         WHERE NOT EXISTS (SELECT 1 FROM search_text_docsize d WHERE d.id = s.number)"
-            .to_owned(),
-        "SELECT CAST(d.id AS TEXT) AS id, 'the search index holds a text that belongs to no row' AS problem \
-         FROM search_text_docsize d WHERE NOT EXISTS (SELECT 1 FROM search_rows s WHERE s.number = d.id)"
-            .to_owned(),
+        without_text("search_words", &quoted(&|_| true)),
+        without_text("search_text", &quoted(&|searched| !searched.substring.is_empty())),
+        without_row("search_words"),
+        without_row("search_text"),
     ];
     for sql in strays {
         each(connection, &sql, |row| {
@@ -113,6 +118,20 @@ fn search(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<
         })?;
     }
     Ok(())
+}
+
+fn without_text(index: &str, tables: &str) -> String {
+    format!(
+        "SELECT record_id AS id, 'the row has a number, but no text in {index}' AS problem FROM search_rows s \
+         WHERE s.record_table IN ({tables}) AND NOT EXISTS (SELECT 1 FROM {index}_docsize d WHERE d.id = s.number)"
+    )
+}
+
+fn without_row(index: &str) -> String {
+    format!(
+        "SELECT CAST(d.id AS TEXT) AS id, '{index} holds a text that belongs to no row' AS problem \
+         FROM {index}_docsize d WHERE NOT EXISTS (SELECT 1 FROM search_rows s WHERE s.number = d.id)"
+    )
 }
 
 /// Computes everything that is derived anew, in one transaction.
@@ -125,7 +144,8 @@ pub(super) fn rebuild(writer: &mut Writer) -> Result<(), Denial> {
     let rebuilt = run("BEGIN IMMEDIATE")
         .and_then(|()| counters::rebuild(connection))
         .and_then(|()| search_index::rebuild(connection))
-        .and_then(|()| run("INSERT INTO search_text (search_text) VALUES ('integrity-check')"));
+        .and_then(|()| run("INSERT INTO search_text (search_text) VALUES ('integrity-check')"))
+        .and_then(|()| run("INSERT INTO search_words (search_words) VALUES ('integrity-check')"));
     let ended = match rebuilt {
         Ok(()) => run("COMMIT").inspect_err(|_| {
             // What of it is on disk only another check can tell.

@@ -6,16 +6,17 @@ use rusqlite::Connection;
 
 use super::findings::{Check, Findings, Place};
 use super::references;
-use super::snapshot::each;
 use crate::plane::tables::Tables;
 use crate::plane::write_tx;
+use crate::plane::write_tx::each;
 
 /// Pages, indexes, types, and the structure of the full-text index.
 pub(super) fn structure(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
     each(connection, "PRAGMA integrity_check(1000000)", |row| {
         let problem = row.text("integrity_check");
         if problem.to_lowercase().contains("fts5") {
-            findings.add(Check::Derived, Place::table("search_text"), problem);
+            let table = if problem.contains("search_words") { "search_words" } else { "search_text" };
+            findings.add(Check::Derived, Place::table(table), problem);
         } else if problem != "ok" {
             findings.add(Check::Sqlite, Place::default(), problem);
         }

@@ -6,11 +6,11 @@ use kaizen_proto::families::core::JournalState;
 use rusqlite::Connection;
 
 use super::findings::{Check, Findings, Place};
-use super::snapshot::each;
 use crate::plane::journal::{self, GENESIS};
 use crate::plane::tables::{Table, Tables};
 use crate::plane::value::{OwnedCell, Row};
 use crate::plane::write_tx;
+use crate::plane::write_tx::each;
 
 /// What the last entry that names a row says of it.
 struct Last {

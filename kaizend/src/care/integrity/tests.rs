@@ -9,7 +9,7 @@ use serde_json::json;
 use self::lab::{Lab, filled};
 use super::check;
 
-mod lab;
+pub(in crate::care) mod lab;
 
 fn has(found: &Integrity, check: &str, table: &str, id: &str) -> bool {
     let wanted = |fault: &&Fault| {
@@ -30,7 +30,7 @@ async fn a_clean_plane_has_no_faults() {
         assert!(found.ok && found.total_faults == 0 && found.total_orphans == 0, "{found:#?}");
         assert_eq!((found.journal.entries, found.journal.seq), (ids.seq, ids.seq));
         assert_eq!((found.relationships_checked, found.journal.first_broken_seq), (18, None));
-        assert_eq!(found.rows_checked, 38);
+        assert_eq!(found.rows_checked, 52);
         // Once more after SQLite has gathered its statistics on closing.
         lab.close().await;
         lab.open();
@@ -99,6 +99,12 @@ async fn an_edited_content_hash_or_what_it_covers_is_named() {
         ("task_revision", "content_hash"),
         ("private_policy_revision", "trigger"),
         ("learned_revision", "status"),
+        ("eval_cases", "body"),
+        ("eval_runs", "summary"),
+        ("anti_patterns", "valid_exceptions"),
+        ("trace_events", "tags_json"),
+        ("eval_scores", "name"),
+        ("improvement_proposals", "payload_json"),
     ] {
         let (lab, _) = filled().await;
         let first = format!("(SELECT min(id) FROM {table})");
@@ -252,10 +258,20 @@ async fn only_derived_data_is_rebuilt() {
         ("DELETE FROM counters", "counters"),
         ("INSERT INTO counters VALUES ('made_up', 0, 1)", "counters"),
         ("DELETE FROM search_rows WHERE record_table = 'gotcha'", "gotcha"),
-        ("INSERT INTO search_rows (record_table, record_id) VALUES ('gotcha', 'g_x')", "search_rows"),
-        ("INSERT INTO search_rows (record_table, record_id) VALUES ('reports', 'r_x')", "search_rows"),
+        (
+            "INSERT INTO search_rows (record_table, record_id, created_at, is_test) VALUES ('gotcha', 'g_x', '', 0)",
+            "search_rows",
+        ),
+        (
+            "INSERT INTO search_rows (record_table, record_id, created_at, is_test) VALUES ('journal', 'r_x', '', 0)",
+            "search_rows",
+        ),
         ("DELETE FROM search_text WHERE rowid = 1", "search_rows"),
+        ("DELETE FROM search_words WHERE rowid = 1", "search_rows"),
+        ("UPDATE search_rows SET status = 'other' WHERE record_table = 'gotcha'", "gotcha"),
+        ("UPDATE search_rows SET task_id = 'other' WHERE record_table = 'gotcha'", "gotcha"),
         ("DELETE FROM search_text_data WHERE id > 100", "search_text"),
+        ("DELETE FROM search_words_data WHERE id > 100", "search_words"),
     ] {
         let (mut lab, _) = filled().await;
         lab.close().await;

@@ -6,6 +6,7 @@ use kaizen_proto::families::record::{
 };
 use kaizen_proto::limits;
 use kaizen_proto::operation::Status;
+use kaizen_proto::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -39,6 +40,47 @@ pub struct Listing<'a> {
     pub limit: i64,
     /// The id after which to go on.
     pub after: Option<&'a str>,
+    /// When the records were made.
+    pub window: Window,
+}
+
+/// A span of time in which records were made: from `since` on and before `until`, as they are stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// The first moment that counts.
+    pub since: Option<String>,
+    /// The first moment that does not count any more.
+    pub until: Option<String>,
+}
+
+impl Window {
+    /// Reads the two ends as a caller gave them.
+    ///
+    /// # Errors
+    /// `DENIED_TIME_INVALID`.
+    pub fn read(since: Option<String>, until: Option<String>) -> Result<Self, Denial> {
+        let now = Timestamp::now();
+        let read = |field: &str, text: Option<String>, end_of_day: bool| match given(text) {
+            Some(text) => match Timestamp::parse_moment(&text, now, end_of_day) {
+                Some(moment) => Ok(Some(moment.to_string())),
+                None => Err(Denial::new(Code::TimeInvalid)
+                    .with("field", field)
+                    .with("value", text.chars().take(80).collect::<String>())),
+            },
+            None => Ok(None),
+        };
+        Ok(Window { since: read("since", since, false)?, until: read("until", until, true)? })
+    }
+
+    /// Adds the two ends to the conditions of a query on the table `t`.
+    pub fn conditions<'a>(&'a self, conditions: &mut Vec<String>, parameters: &mut Vec<Cell<'a>>) {
+        for (end, compare) in [(&self.since, ">="), (&self.until, "<")] {
+            if let Some(end) = end {
+                parameters.push(Cell::Text(end));
+                conditions.push(format!("t.created_at {compare} ${}", parameters.len()));
+            }
+        }
+    }
 }
 
 /// A page of rows and the id that the next page starts after.
@@ -47,6 +89,11 @@ pub struct Page<T> {
     pub records: Vec<T>,
     /// The id of the last row, when there are more.
     pub next: Option<String>,
+}
+
+/// The filters of a [`Listing`]: those of the columns that a caller gave a value for.
+pub fn filters<'a>(wanted: &[(&'static str, &'a Option<String>)]) -> Vec<(&'static str, &'a str)> {
+    wanted.iter().filter_map(|(column, value)| Some((*column, value.as_deref()?))).collect()
 }
 
 /// Runs a listing.
@@ -77,6 +124,7 @@ pub async fn page<T: DeserializeOwned>(tx: &mut ReadTx, listing: &Listing<'_>) -
         parameters.push(Cell::Text(wanted));
         conditions.push(format!("t.\"{column}\" = ${}", parameters.len()));
     }
+    listing.window.conditions(&mut conditions, &mut parameters);
     let after = match listing.after {
         Some(after) => {
             let after = resolve_read(tx, table, after).await?;
@@ -130,15 +178,16 @@ const TEXTS: &[&str] = &["title", "summary", "body"];
 /// # Errors
 /// What [`page`] denies.
 pub async fn list(tx: &mut ReadTx, kind: Kind, params: ListRecords) -> Result<RecordList, Denial> {
-    let after = given(params.after);
+    let (after, status) = (given(params.after), given(params.status));
     let listing = Listing {
         table: kind.table,
         columns: BRIEF,
         searched: TEXTS,
         query: None,
-        filters: Vec::new(),
+        filters: filters(&[("status", &status)]),
         limit: page_limit(params.limit, DEFAULT_LIMIT),
         after: after.as_deref(),
+        window: Window::read(params.since, params.until)?,
     };
     let page: Page<RecordBrief> = page(tx, &listing).await?;
     Ok(RecordList { status: Status::Ok, count: page.records.len(), records: page.records, next: page.next })
@@ -164,15 +213,16 @@ pub fn required_query(query: Option<&String>) -> Result<&str, Denial> {
 /// `DENIED_QUERY_REQUIRED`, or what [`page`] denies.
 pub async fn find(tx: &mut ReadTx, kind: Kind, params: QueryRecords) -> Result<RecordMatches, Denial> {
     let query = required_query(params.query.as_ref())?;
-    let after = given(params.after.clone());
+    let (after, status) = (given(params.after.clone()), given(params.status.clone()));
     let listing = Listing {
         table: kind.table,
         columns: BRIEF,
         searched: TEXTS,
         query: Some(query),
-        filters: Vec::new(),
+        filters: filters(&[("status", &status)]),
         limit: page_limit(params.limit, DEFAULT_LIMIT),
         after: after.as_deref(),
+        window: Window::read(params.since.clone(), params.until.clone())?,
     };
     let page: Page<RecordBrief> = page(tx, &listing).await?;
     Ok(RecordMatches {

@@ -55,7 +55,7 @@ pub async fn soft_read(
 }
 
 /// The first text that sorts after everything that starts with `prefix`.
-fn after_prefix(prefix: &str) -> String {
+pub fn after_prefix(prefix: &str) -> String {
     format!("{prefix}\u{10ffff}")
 }
 

@@ -10,7 +10,7 @@ const SHORT_BODY: usize = 160;
 /// Bytes of any one text that are kept when nothing else helps, in steps.
 const SHORT_TEXTS: [usize; 3] = [120, 60, 30];
 /// Shows more of the active tasks.
-const TASKS: &str = "kaizenctl R0 --only active_tasks --limit 50 --json";
+const TASKS: &str = "kaizenctl W10 --status active --limit 50 --json";
 
 /// Shortens and drops until the digest fits, the least important first: bodies of normal and low policies, then the
 /// other policies' bodies, then records from the end of each list in turn, then normal and low policies themselves.
@@ -21,7 +21,7 @@ pub(super) fn fit(digest: &mut Digest, only: Option<&str>) {
         return;
     }
     if only == Some("active_tasks") {
-        // Asked for alone: no other operation lists tasks, so more of them beat whole texts.
+        // Asked for alone: more of them beat whole texts.
         let mut shortened = 0;
         for task in &mut digest.active_tasks {
             let title = shorten(&mut task.title, SHORT_TEXTS[0]);

@@ -7,9 +7,11 @@ use kaizen_proto::endpoint::RuntimeDir;
 use kaizen_proto::families::artifact::ArtifactAdd;
 use kaizen_proto::families::core::Integrity;
 use kaizen_proto::families::gotcha::{GotchaAdd, GotchaUpdate};
+use kaizen_proto::families::lab::LabPropose;
 use kaizen_proto::families::learning::{LearningAdd, PromoteGotcha, PromoteLearning};
 use kaizen_proto::families::policy::PolicyAdd;
-use kaizen_proto::families::quality::{ProofAdd, VerificationAdd};
+use kaizen_proto::families::quality::{AntiPatternAdd, EvalCaseAdd, EvalRunAdd, ProofAdd, VerificationAdd};
+use kaizen_proto::families::trace::{ScoreAdd, TraceAdd};
 use kaizen_proto::families::work::{
     DiagnosticResultIngest, PlanCreate, PlanRevise, SubagentPacketCreate, TaskStart, TaskUpdate,
 };
@@ -23,19 +25,19 @@ use crate::plane::{Caller, Plane, WriteTx};
 use crate::registry::{Context, WriteOperation};
 
 /// Texts that every layer must carry through unchanged.
-pub(super) const NASTY: &str =
+pub(in crate::care) const NASTY: &str =
     "quote \" backslash \\ tab \t bell \u{7} unit \u{1f} del \u{7f} é \u{2028} 😀 'it''s' $1";
 
 /// A plane in a directory of its own, as the daemon holds it.
-pub(super) struct Lab {
+pub(in crate::care) struct Lab {
     directory: tempfile::TempDir,
     context: Context,
-    pub(super) caller: Arc<Caller>,
+    pub(in crate::care) caller: Arc<Caller>,
     open: Option<(Plane, PlaneLock)>,
 }
 
 impl Lab {
-    pub(super) fn new() -> Self {
+    pub(in crate::care) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let binding = Binding {
             root: Some(directory.path().canonicalize().unwrap()),
@@ -50,25 +52,29 @@ impl Lab {
         lab
     }
 
-    pub(super) fn db_path(&self) -> PathBuf {
+    pub(in crate::care) fn root(&self) -> PathBuf {
+        self.directory.path().canonicalize().unwrap()
+    }
+
+    pub(in crate::care) fn db_path(&self) -> PathBuf {
         self.directory.path().join("AI/db/kaizen.db")
     }
 
-    pub(super) fn open(&mut self) {
+    pub(in crate::care) fn open(&mut self) {
         self.open = Some(Plane::open(&self.db_path(), "test").unwrap());
     }
 
-    pub(super) fn plane(&self) -> &Plane {
+    pub(in crate::care) fn plane(&self) -> &Plane {
         &self.open.as_ref().unwrap().0
     }
 
-    pub(super) async fn close(&mut self) {
+    pub(in crate::care) async fn close(&mut self) {
         let (plane, lock) = self.open.take().unwrap();
         plane.close().await;
         drop(lock);
     }
 
-    pub(super) async fn write<O: WriteOperation>(&self, params: Value) -> Value {
+    pub(in crate::care) async fn write<O: WriteOperation>(&self, params: Value) -> Value {
         let prepared = O::prepare(&self.context, serde_json::from_value(params).unwrap()).await.unwrap();
         let apply = Box::new(move |tx: &mut WriteTx<'_>| {
             O::apply(tx, &prepared).map(|output| serde_json::to_string(&output).unwrap())
@@ -78,7 +84,7 @@ impl Lab {
     }
 
     /// Changes the closed plane behind its back, and checks it.
-    pub(super) async fn tampered(mut self, sql: &str) -> Integrity {
+    pub(in crate::care) async fn tampered(mut self, sql: &str) -> Integrity {
         self.close().await;
         let connection = Connection::open(self.db_path()).unwrap();
         connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
@@ -92,16 +98,16 @@ impl Lab {
 }
 
 /// Ids of what [`filled`] wrote.
-pub(super) struct Ids {
-    pub(super) task: String,
-    pub(super) gotcha: String,
-    pub(super) revision: String,
-    pub(super) blocker: String,
-    pub(super) seq: i64,
+pub(in crate::care) struct Ids {
+    pub(in crate::care) task: String,
+    pub(in crate::care) gotcha: String,
+    pub(in crate::care) revision: String,
+    pub(in crate::care) blocker: String,
+    pub(in crate::care) seq: i64,
 }
 
 /// A plane with at least one record of every kind that can be written.
-pub(super) async fn filled() -> (Lab, Ids) {
+pub(in crate::care) async fn filled() -> (Lab, Ids) {
     let lab = Lab::new();
     let id = |reply: &Value| reply["id"].as_str().unwrap().to_owned();
     let text = json!({"title": "A title", "summary": NASTY, "body": NASTY});
@@ -135,9 +141,49 @@ pub(super) async fn filled() -> (Lab, Ids) {
     let cleared = id(&lab.write::<VerificationAdd>(untitled(json!({}))).await);
     lab.write::<VerificationAdd>(untitled(json!({"proof_id": cleared, "conclusion": "VERIFIED_ACCEPTABLE"})))
         .await;
+    write_evals(&lab, &text, &task).await;
     std::fs::write(lab.directory.path().join("file.txt"), "content").unwrap();
     lab.write::<ArtifactAdd>(json!({"path": "file.txt"})).await;
     let revision = revised["revision_id"].as_str().unwrap().to_owned();
     let seq = lab.plane().seq();
     (lab, Ids { task, gotcha, revision, blocker, seq })
+}
+
+/// Evals, anti-patterns, traces, scores and proposals, with numbers of every sort.
+async fn write_evals(lab: &Lab, text: &Value, task: &str) {
+    let id = |reply: Value| reply["id"].as_str().unwrap().to_owned();
+    let case = id(lab.write::<EvalCaseAdd>(text.clone()).await);
+    let run = json!({"eval_case_id": case, "summary": NASTY, "body": NASTY, "artifact_ids": "[\"a_none\"]"});
+    let run = id(lab.write::<EvalRunAdd>(run).await);
+    let mut pattern = text.clone();
+    let fields = pattern.as_object_mut().unwrap();
+    fields.shift_remove("body");
+    let texts = [
+        "symptom",
+        "maintainability_harm",
+        "trigger_evidence",
+        "preferred_correction",
+        "valid_exceptions",
+        "verification",
+    ];
+    fields.extend(texts.map(|name| (name.to_owned(), Value::from(format!("{name} {NASTY}")))));
+    lab.write::<AntiPatternAdd>(pattern).await;
+    let event =
+        json!({"kind": "judge", "summary": NASTY, "tags": ["é", {"a": 1.50}], "cost": 0.1, "task_id": task});
+    let event = id(lab.write::<TraceAdd>(json!({"payload_json": event.to_string()})).await);
+    lab.write::<TraceAdd>(json!({"kind": "tool_call", "summary": "S.", "payload_json": "{\"cost\": 3}"}))
+        .await;
+    for value in ["0.1", "-0.0", "1", "1e300", "5e-324", "9007199254740993", "\" -2.5 \""] {
+        let score = format!(
+            r#"{{"name": "n", "value": {value}, "data_type": "numeric", "source": "model", "trace_event_id": "{event}"}}"#
+        );
+        lab.write::<ScoreAdd>(json!({"payload_json": score})).await;
+    }
+    let score = json!({"name": "n", "value": NASTY, "data_type": "categorical", "source": "human", "eval_run_id": run});
+    lab.write::<ScoreAdd>(json!({"payload_json": score.to_string()})).await;
+    let mut proposal = text.clone();
+    proposal["contract"] = json!("review-loop");
+    proposal["baseline_score"] = json!(-0.0);
+    proposal["candidate_score"] = json!(0.3);
+    lab.write::<LabPropose>(proposal).await;
 }
