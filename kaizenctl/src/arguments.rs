@@ -22,8 +22,10 @@ pub(crate) enum Request {
     Operation(&'static Card, Globals, Vec<OsString>),
     /// Looking after the daemon.
     Daemon(Globals, Vec<OsString>),
-    /// Making the working directory a project.
-    Init(Globals),
+    /// Making a directory a project.
+    Init(Globals, Vec<OsString>),
+    /// A completion script for a shell.
+    Completions(Vec<OsString>),
 }
 
 /// Flags that every operation takes.
@@ -102,6 +104,14 @@ pub(crate) const GLOBAL_FLAGS: &[GlobalFlag] = &[
     GlobalFlag { name: "version", value: None, help: "Print the version" },
 ];
 
+/// The commands that are no operations, each with what it does.
+pub(crate) const BUILTINS: &[(&str, &str)] = &[
+    ("init", "Make a directory a project"),
+    ("daemon", "Look after the daemon that owns the data planes"),
+    ("completions", "Print a completion script for a shell"),
+    ("help", "Help on an operation, a family or a command"),
+];
+
 /// Reads the command line.
 ///
 /// # Errors
@@ -127,7 +137,7 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Request, Denial> {
             let topics = rest.iter().map(|word| word.to_string_lossy().into_owned());
             return Ok(Request::Help(topics.filter(|word| !word.starts_with('-')).collect()));
         }
-        "daemon" | "init" if wants_help => return Ok(Request::Help(vec![name])),
+        "daemon" | "init" | "completions" if wants_help => return Ok(Request::Help(vec![name])),
         "daemon" => {
             let (globals, words) = split_globals(rest)?;
             globals.refuse_redact(&name)?;
@@ -136,10 +146,12 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Request, Denial> {
         "init" => {
             let (globals, words) = split_globals(rest)?;
             globals.refuse_redact(&name)?;
-            return match words.first() {
-                None => Ok(Request::Init(globals)),
-                Some(word) => Err(Denial::usage(format!("init takes no argument {}", word.display()))),
-            };
+            return Ok(Request::Init(globals, words));
+        }
+        "completions" => {
+            let (globals, words) = split_globals(rest)?;
+            globals.refuse_redact(&name)?;
+            return Ok(Request::Completions(words));
         }
         _ => {}
     }
@@ -392,7 +404,7 @@ fn unknown_flag(flag: &OsStr) -> Denial {
 
 /// The denial for an operation that does not exist.
 pub(crate) fn unknown_operation(name: &str) -> Denial {
-    let names = families::cards().flat_map(Card::names).chain(["daemon", "help", "init"]);
+    let names = families::cards().flat_map(Card::names).chain(BUILTINS.iter().map(|(name, _)| *name));
     let message = match nearest(name, names) {
         Some(near) => format!("there is no operation {name:.200}; did you mean {near}?"),
         None => format!("there is no operation {name:.200}"),
@@ -412,6 +424,7 @@ mod tests {
             command(card).debug_assert();
         }
         crate::daemon::command().debug_assert();
+        crate::init::command().debug_assert();
     }
 
     #[test]

@@ -7,14 +7,14 @@ use kaizen_proto::operation::Card;
 use serde_json::{Value, json};
 
 use crate::arguments::{self, GLOBAL_FLAGS};
-use crate::daemon;
+use crate::{daemon, init};
 
 /// The reply to `--version --json`.
 pub(crate) fn version() -> Value {
     json!({"status": "OK", "tool_version": kaizen_proto::VERSION})
 }
 
-/// Help on a topic: an operation, a family, `daemon`, `init`, or everything when there is none.
+/// Help on a topic: an operation, a family, another command, or everything when there is none.
 ///
 /// # Errors
 /// `DENIED_USAGE` for a topic that does not exist.
@@ -28,18 +28,32 @@ pub(crate) fn text(topic: &[String]) -> Result<String, Denial> {
     }
     match topic.as_str() {
         "daemon" => Ok(daemon_text()),
-        "init" => Ok(INIT.to_owned()),
+        "init" => Ok(init_text()),
+        "completions" => Ok(COMPLETIONS.to_owned()),
         _ => Err(arguments::unknown_operation(topic)),
     }
 }
 
-const INIT: &str = "\
-Make this directory, or the one that --project names, a project
+const COMPLETIONS: &str = "\
+Print a completion script for a shell
 
-Usage: kaizenctl init [--project DIR] [--json]
+Usage: kaizenctl completions bash|zsh|fish
 
-Creates the data plane at AI/db/kaizen.db. Doing it again changes nothing.
+It completes codes, aliases, flags and the words that flags take. setup.sh installs it. By hand, for bash:
+  kaizenctl completions bash > ~/.local/share/bash-completion/completions/kaizenctl
 ";
+
+fn init_text() -> String {
+    format!(
+        "Make a directory a project\n\n\
+         Usage: kaizenctl init [DIR] [--check | --remove] [--json]\n\n\
+         DIR is the project's root, the working directory by default. init creates the data plane, AI/db/kaizen.db,\n\
+         and lays the files that are missing: a block of rules between markers in AGENTS.md and CLAUDE.md,\n\
+         Kaizen_System.md, kaizen.toml, setup/SETUP.md, evals/ and the folders of AI/. Nothing else is touched, and\n\
+         doing it again changes nothing.\n\nFlags\n{}",
+        flags_of(&init::command())
+    )
+}
 
 /// Everything at a glance.
 fn overview() -> String {
@@ -47,7 +61,7 @@ fn overview() -> String {
         "kaizenctl - the system of record for AI coding agents\n\n\
          Usage: kaizenctl OPERATION [FLAGS]\n\
          \x20      kaizenctl help [OPERATION|FAMILY]\n\
-         \x20      kaizenctl init | daemon start|stop|status|restart|logs\n\n\
+         \x20      kaizenctl init [DIR] | daemon start|stop|status|restart|logs | completions SHELL\n\n\
          An operation is named by its code or alias, in any case. Start a session with `kaizenctl R0`.\n\n\
          Command families\n",
     );
@@ -126,7 +140,7 @@ fn daemon_text() -> String {
 /// The flags of a command, one a line, wrapped at 110 columns.
 fn flags_of(command: &Command) -> String {
     let mut text = String::new();
-    for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+    for arg in command.get_arguments().filter(|arg| !arg.is_hide_set() && arg.get_long().is_some()) {
         let value = arg.get_value_names().and_then(|names| names.first()).map(|name| format!(" <{name}>"));
         let value = if arg.get_action().takes_values() { value.unwrap_or_default() } else { String::new() };
         let shown = format!("--{}{value}", arg.get_long().unwrap_or_default());

@@ -2,6 +2,7 @@
 //! starting the daemon when there is none, and prints the reply.
 
 mod arguments;
+mod completions;
 mod connect;
 mod daemon;
 mod follow;
@@ -39,6 +40,8 @@ impl From<Denial> for Failure {
 enum Output {
     /// A reply: JSON or, for people, a rendering of it.
     Reply(Box<serde_json::value::RawValue>),
+    /// A reply that reports something missing: printed likewise, with exit status 1.
+    Wanting(Box<serde_json::value::RawValue>),
     /// A text for people, whatever `--json` says.
     Text(String),
     /// All has been printed already.
@@ -50,6 +53,10 @@ fn main() -> ExitCode {
     let json = arguments.iter().any(|argument| argument == "--json");
     match run(&arguments) {
         Ok(Output::Reply(reply)) => print::reply(&reply, json),
+        Ok(Output::Wanting(reply)) => {
+            print::reply(&reply, json);
+            ExitCode::FAILURE
+        }
         Ok(Output::Text(text)) => print::text(&text),
         Ok(Output::Printed(status)) => status,
         Err(Failure::Denied(denial)) => print::denial(&denial.to_json(), json),
@@ -66,6 +73,7 @@ fn run(arguments: &[OsString]) -> Result<Output, Failure> {
         }
         Request::Operation(card, globals, words) => operation::run(card, &globals, &words),
         Request::Daemon(globals, words) => daemon::run(&globals, &words),
-        Request::Init(globals) => init::run(&globals),
+        Request::Init(globals, words) => init::run(&globals, &words),
+        Request::Completions(words) => completions::run(&words),
     }
 }

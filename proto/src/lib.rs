@@ -19,6 +19,7 @@ pub mod operation;
 pub mod record_schema;
 pub mod spaced_json;
 pub mod time;
+pub mod values;
 
 /// The release of this crate and of the programs built with it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -16,6 +16,7 @@ fn every_text_is_as_reviewed() {
     let place = Place::new();
     let mut topics = vec![vec!["--help".to_owned()], vec!["init".into(), "--help".into()]];
     topics.push(vec!["daemon".into(), "--help".into()]);
+    topics.push(vec!["completions".into(), "--help".into()]);
     topics.extend(FAMILIES.iter().map(|family| vec!["help".to_owned(), family.name.to_owned()]));
     topics.extend(families::cards().map(|card| vec![card.code.to_owned(), "--help".to_owned()]));
     let mut all = String::new();

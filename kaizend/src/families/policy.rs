@@ -8,6 +8,7 @@ use kaizen_proto::families::policy::{
 };
 use kaizen_proto::families::record::{InspectRecord, Inspected, ListRecords, QueryRecords, Recorded};
 use kaizen_proto::operation::Status;
+use kaizen_proto::values::{POLICY_STATUSES, PRIORITIES};
 use kaizen_proto::{canonical_json, id, limits};
 use serde_json::json;
 
@@ -23,8 +24,6 @@ const TRIGGER_WORDS: usize = 120;
 const PRIORITY_WORDS: usize = 20;
 /// Policies of a session when the caller does not say how many.
 const DEFAULT_SESSION: i64 = 50;
-/// The priorities that are known, beside `medium`, which means `normal`.
-const PRIORITIES: &[&str] = &["critical", "high", "normal", "medium", "low"];
 
 /// The rank of a priority: critical 0, high 1, low 3, anything else 2. `idx_private_policy_status` holds the same
 /// expression, which is how the index is found.
@@ -107,7 +106,7 @@ impl WriteOperation for PolicyAdd {
     }
 
     fn apply(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Recorded, Denial> {
-        record::warn_status(tx, &draft.status, &["retired"]);
+        record::warn_status(tx, &draft.status, POLICY_STATUSES);
         record::warn_scope(tx, &draft.scope);
         warn_priority(tx, &draft.priority);
         let (id, revision_id, now) = (id::new("pol"), id::new("polr"), tx.now());

@@ -8,6 +8,7 @@ use kaizen_proto::canonical_json;
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::record::{NewRecord, Recorded, ReviseRecord};
 use kaizen_proto::operation::Status;
+use kaizen_proto::values::{SCOPES, STATUSES};
 use kaizen_proto::{id, limits, spaced_json};
 use serde::Serialize;
 use serde_json::{Map, json};
@@ -36,11 +37,6 @@ pub struct Kind {
     /// Statuses that it knows beside the common ones.
     pub statuses: &'static [&'static str],
 }
-
-/// Statuses that every kind knows.
-const STATUSES: &[&str] = &["active", "recorded", "resolved", "superseded", "draft", "noted", "promoted"];
-/// Scopes.
-const SCOPES: &[&str] = &["project", "global", "skill", "session"];
 
 /// A text parameter of which an empty value counts as absent.
 pub fn given(text: Option<String>) -> Option<String> {

@@ -10,6 +10,7 @@ use kaizen_proto::families::work::{
     SubagentPacketCreate, SubagentPacketIngest, TaskList, TaskShow, TaskStart, TaskUpdate,
 };
 use kaizen_proto::operation::Status;
+use kaizen_proto::values::TASK_STATUSES;
 use kaizen_proto::{id, limits};
 use serde_json::json;
 
@@ -24,7 +25,7 @@ pub const TASK: Kind = Kind {
     parent: "task_id",
     prefix: "t",
     revision_prefix: "tr",
-    statuses: &["in_progress", "blocked", "done", "cancelled"],
+    statuses: TASK_STATUSES,
 };
 
 /// Plans.

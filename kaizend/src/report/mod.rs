@@ -16,7 +16,7 @@ use serde_json::json;
 pub use chart::Chart;
 
 /// Forms that a document can be written in.
-pub const FORMATS: &[&str] = &["md", "json"];
+pub use kaizen_proto::values::FORMATS;
 
 /// The form of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

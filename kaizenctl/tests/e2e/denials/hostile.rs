@@ -277,7 +277,7 @@ fn words_that_are_off_are_denied_with_the_nearest_flag() {
         (["W3", "--scope", "project"], "W3 takes no flag --scope"),
         (["G9", "--title", "T"], "there is no operation G9"),
         (["gotcha-ad", "--title", "T"], "did you mean gotcha-add?"),
-        (["init", "here", "--json"], "init takes no argument here"),
+        (["init", "here", "there"], "there"),
         (["daemon", "sleep", "--json"], "sleep"),
     ] {
         target.denies_words(&call, "DENIED_USAGE", says);
