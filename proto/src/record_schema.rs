@@ -325,7 +325,7 @@ impl RecordType {
             return Err(Denial::new(Code::SchemaRequired)
                 .with("record_type", self.name)
                 .with("fields", json!(names))
-                .action(format!("Give {} a value: {}.", names.join(", "), flags.join(", "))));
+                .action(format!("Give values to {}: {}.", names.join(", "), flags.join(", "))));
         }
         let is_known = |name: &str| self.fields.iter().any(|field| field.name == name);
         let unknown: Vec<&str> =
