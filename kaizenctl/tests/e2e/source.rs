@@ -106,7 +106,6 @@ fn a_lock_is_checked_in_a_fixed_order() {
     place.denied(&given, "DENIED_SUMMARY_TOO_LONG", 2);
     given.extend(["--summary", "S."]);
     let denial = place.denied(&given, "DENIED_SCHEMA_ENUM", 2);
-    let tiers = ["normative", "official_docs", "implementation", "design_guidance"];
     assert_eq!(
         [&denial["record_type"], &denial["field"], &denial["value"], &denial["allowed"]],
         [&json!("source_lock"), &json!("authority_tier"), &json!("rumour"), &json!(AuthorityTier::WORDS)]

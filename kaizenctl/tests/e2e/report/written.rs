@@ -219,7 +219,7 @@ fn a_report_as_json_is_as_reviewed() {
     let place = Place::new();
     filled(&place);
     let reply = place.ok(&["R4", "--format", "json"]);
-    assert!(text(&reply, "path").ends_with(".json"));
+    assert_eq!(std::path::Path::new(text(&reply, "path")).extension(), Some("json".as_ref()));
     let contents = file(&place, &reply);
     let document: Value = serde_json::from_str(&contents).unwrap();
     assert_eq!(document["head"]["Rows"], 3);
@@ -330,7 +330,7 @@ fn filters_that_a_report_does_not_have_are_refused() {
     }
     place.denied(&["R1", "--format", "html"], "DENIED_SCHEMA_ENUM", 2);
     place.denied(&["R1", "--since", "yesterday"], "DENIED_TIME_INVALID", 2);
-    assert_eq!(files(&place), [PathBuf::new(); 0]);
+    assert!(files(&place).is_empty());
 }
 
 #[test]
