@@ -24,9 +24,6 @@ pub(crate) fn assert_sound(place: &Place) {
 
 /// Fails unless the product's own full check passes.
 pub(crate) fn assert_integrity(place: &Place) {
-    if std::env::var_os("KZ_NO_INTEGRITY").is_some() {
-        return;
-    } // TEMPORARY
     let checked = place.ok(&["K1", "--integrity"]);
     assert_eq!(checked["integrity"]["ok"], true, "{checked:#}");
     assert_eq!(checked["integrity"]["total_faults"], 0, "{checked:#}");
