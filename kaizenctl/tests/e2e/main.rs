@@ -23,6 +23,7 @@ mod peers;
 mod permissions;
 mod policy;
 mod project;
+mod purge;
 mod quality;
 mod record;
 mod replaced;

@@ -21,7 +21,6 @@ use kaizen_proto::time::Timestamp;
 use rusqlite::Connection;
 
 use self::findings::{Check, Findings};
-use super::manifest;
 use crate::plane::writer::Writer;
 use crate::plane::{Plane, fault, migrate, open, schema, tables};
 
@@ -73,7 +72,7 @@ impl Found {
 /// What stands in the way of reading. What is wrong with the plane is part of the outcome.
 pub async fn check(plane: &Plane) -> Result<Integrity, Denial> {
     let db_path = plane.db_path().to_path_buf();
-    let mut found = manifest::blocking(move || examine(&db_path)).await?;
+    let mut found = super::blocking(move || examine(&db_path)).await?;
     let mut note = format!(
         "Checked on one snapshot: the file, foreign keys, {} references, content hashes, revisions, the journal from its \
          first entry, every row against the journal, derived data and the schema.",

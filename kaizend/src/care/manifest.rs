@@ -11,7 +11,7 @@ use kaizen_proto::families::core::{BackedUp, BackupManifest, ManifestWritten, Pl
 use kaizen_proto::operation::Status;
 use kaizen_proto::time::Timestamp;
 
-use super::backup;
+use super::{backup, blocking};
 use crate::files;
 use crate::plane::{Plane, fault, migrate, open, schema, write_tx};
 
@@ -45,18 +45,6 @@ fn contents(mut file: &File, path: &Path) -> Result<Vec<u8>, Denial> {
         .and_then(|_| file.read_to_end(&mut contents))
         .map_err(|error| fault::from_io("read the database", path, &error))?;
     Ok(contents)
-}
-
-/// Runs work that blocks off the threads that serve calls.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Denial> + Send + 'static,
-) -> Result<T, Denial> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "awaited right here, so a drain waits for it with the call"
-    )]
-    let working = tokio::task::spawn_blocking(work);
-    working.await.unwrap_or_else(|error| Err(fault::unexpected("finish the work", &error)))
 }
 
 /// K3: a checked copy of the database with a manifest beside it.

@@ -4,3 +4,19 @@ pub mod backup;
 pub mod config;
 pub mod integrity;
 pub mod manifest;
+
+use kaizen_proto::denial::Denial;
+
+use crate::plane::fault;
+
+/// Runs work that blocks off the threads that serve calls.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Denial> + Send + 'static,
+) -> Result<T, Denial> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "awaited right here, so a drain waits for it with the call"
+    )]
+    let working = tokio::task::spawn_blocking(work);
+    working.await.unwrap_or_else(|error| Err(fault::unexpected("finish the work", &error)))
+}

@@ -1,9 +1,11 @@
 //! Core (K): finding operations, and looking after the data plane as a whole.
 
+mod purge;
+
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::core::{
     BackedUp, CheckPlane, FoundOperations, ManifestWritten, Nothing, OperationFind, OperationWanted,
-    PlaneBackup, PlaneCheck, PlaneChecked, SchemaReport, SchemaState, SchemaStatus, WriteManifest,
+    PlaneBackup, PlaneCheck, PlaneChecked, SchemaReport, SchemaState, SchemaStatus, TestPurge, WriteManifest,
 };
 use kaizen_proto::find;
 use kaizen_proto::operation::Status;
@@ -19,7 +21,8 @@ pub fn register(registry: &mut Registry) {
         .plain::<PlaneCheck>()
         .plain::<SchemaStatus>()
         .plain::<PlaneBackup>()
-        .plain::<WriteManifest>();
+        .plain::<WriteManifest>()
+        .write::<TestPurge>();
 }
 
 impl PlainOperation for OperationFind {

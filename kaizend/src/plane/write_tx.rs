@@ -122,6 +122,28 @@ impl<'a> WriteTx<'a> {
         self.note(table, id, Some(&before), None)
     }
 
+    /// Deletes the rows with these values from a table that the journal does not cover.
+    ///
+    /// # Errors
+    /// What SQLite denies; a table that the journal covers is `ERROR_UNEXPECTED`.
+    pub fn discard(
+        &mut self,
+        table: &'static str,
+        conditions: &[(&'static str, Cell<'_>)],
+    ) -> Result<(), Denial> {
+        let table = self.table(table)?;
+        if table.journalled || conditions.is_empty() {
+            return Err(fault::unexpected("discard rows", &format!("{} is journalled", table.name)));
+        }
+        let mut sql = format!("DELETE FROM {} WHERE ", table.name);
+        for (at, (column, _)) in conditions.iter().enumerate() {
+            let and = if at == 0 { "" } else { " AND " };
+            sql.push_str(&format!("{and}\"{column}\" = ${}", at + 1));
+        }
+        let parameters: Vec<Cell<'_>> = conditions.iter().map(|(_, cell)| *cell).collect();
+        self.execute(&sql, &parameters)
+    }
+
     /// The first row of a query.
     ///
     /// # Errors

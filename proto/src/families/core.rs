@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+mod purge;
+
+pub use purge::*;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -301,4 +305,8 @@ crate::operations! {
     K6 "db-manifest" "plane.manifest" Plain WriteManifest(Nothing) -> ManifestWritten,
         twins: NO_TWINS, keywords: "database tables rows count statistics",
         example: "kaizenctl K6 --json";
+    /// Delete all test records
+    K7 "purge-test" "plane.purge_test" Write TestPurge(Nothing) -> TestPurged,
+        twins: NO_TWINS, keywords: "remove clean delete flagged rows cleanup trial",
+        example: "kaizenctl K7 --json";
 }
