@@ -206,15 +206,16 @@ fn new_verification(connection: &Connection, row: &Named<'_>) -> rusqlite::Resul
 /// A verification that was changed or deleted may have covered others, which block again: everything that it has to do
 /// with is judged anew. The row itself is already written or gone.
 fn settle(connection: &Connection, row: &Named<'_>) -> rusqlite::Result<()> {
-    let concerned = [row.get("id"), row.get("task_id"), row.get("proof_id")];
+    // SQLite numbers `$` parameters as they come, so each must appear first in the order of the list.
+    let concerned = [row.get("id"), row.get("proof_id"), row.get("task_id")];
     execute(
         connection,
-        "DELETE FROM open_blockers WHERE verification_id IN ($1, $3) OR task_id = $2 OR proof_id = $3",
+        "DELETE FROM open_blockers WHERE verification_id IN ($1, $2) OR task_id = $3 OR proof_id = $2",
         &concerned,
     )?;
     let sql = format!(
         "INSERT INTO open_blockers (verification_id, created_at, task_id, proof_id) {OPEN_BLOCKERS} \
-         AND (b.id IN ($1, $3) OR b.task_id = $2 OR b.proof_id = $3)"
+         AND (b.id IN ($1, $2) OR b.task_id = $3 OR b.proof_id = $2)"
     );
     execute(connection, &sql, &concerned).map(drop)
 }
