@@ -215,15 +215,30 @@ async fn what_a_deleted_or_changed_verification_had_cleared_blocks_again() {
     lab.insert(&[
         (
             "verification_events",
-            &[text("id", "bad"), text("task_id", "t"), text("conclusion", "VERIFICATION_FAILED"), at("1")],
+            &[
+                text("id", "bad"),
+                text("task_id", "t"),
+                text("conclusion", "VERIFICATION_FAILED"),
+                at("2026-01-01T00:00:01.000000+00:00"),
+            ],
         ),
         (
             "verification_events",
-            &[text("id", "good"), text("task_id", "t"), text("conclusion", "VERIFIED_ACCEPTABLE"), at("2")],
+            &[
+                text("id", "good"),
+                text("task_id", "t"),
+                text("conclusion", "VERIFIED_ACCEPTABLE"),
+                at("2026-01-01T00:00:02.000000+00:00"),
+            ],
         ),
         (
             "verification_events",
-            &[text("id", "again"), text("task_id", "t"), text("conclusion", "NEEDS_HUMAN_DECISION"), at("3")],
+            &[
+                text("id", "again"),
+                text("task_id", "t"),
+                text("conclusion", "NEEDS_HUMAN_DECISION"),
+                at("2026-01-01T00:00:03.000000+00:00"),
+            ],
         ),
     ])
     .await;
