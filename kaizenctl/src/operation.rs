@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 
 use kaizen_proto::denial::{Code, Denial};
-use kaizen_proto::families::core::{OperationFind, OperationWanted};
+use kaizen_proto::families::core::{ConfigShow, OperationFind, OperationWanted, Settings};
 use kaizen_proto::hello::{Hello, PROTOCOL};
 use kaizen_proto::operation::{Access, Card, Operation as _};
 use kaizen_proto::{find, id};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{self, Globals};
@@ -26,7 +27,37 @@ pub(crate) fn run(card: &Card, globals: &Globals, words: &[OsString]) -> Result<
         params.insert("_meta".into(), json!({"key": key}));
     }
     let params = Value::Object(params).to_string();
-    Ok(Output::Reply(connect::call(&hello(globals)?, card.method, &params)?))
+    let reply = connect::call(&hello(globals)?, card.method, &params)?;
+    if card.code == ConfigShow::CODE {
+        return Ok(Output::Reply(name_sources(&reply, globals)?));
+    }
+    Ok(Output::Reply(reply))
+}
+
+/// The settings with the sources that only the caller knows: which of a flag and a variable it was.
+fn name_sources(reply: &RawValue, globals: &Globals) -> Result<Box<RawValue>, Denial> {
+    let mut settings: Settings = serde_json::from_str(reply.get())
+        .map_err(|error| Denial::new(Code::Protocol).message(error.to_string()))?;
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    for (name, by_flag, flag, variable) in [
+        ("project.root", globals.project.is_some(), "--project", "KAIZEN_REPO_ROOT"),
+        ("caller.actor", globals.actor.is_some(), "--actor", "KAIZEN_ACTOR"),
+        ("caller.session", globals.session.is_some(), "--session", "KAIZEN_SESSION"),
+        ("daemon.runtime_dir", false, "", "KAIZEN_RUNTIME_DIR"),
+    ] {
+        let Some(setting) = settings.records.iter_mut().find(|setting| setting.name == name) else {
+            continue;
+        };
+        if by_flag {
+            flag.clone_into(&mut setting.source);
+        } else if is_set(variable) {
+            variable.clone_into(&mut setting.source);
+        } else if name == "daemon.runtime_dir" {
+            // The daemon was told by whoever started it, who knew no other either.
+            "default".clone_into(&mut setting.source);
+        }
+    }
+    print::raw(&settings)
 }
 
 /// The parameters: those of `--params` first, then what the flags say, then the files.

@@ -13,6 +13,7 @@ use kaizen_proto::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::care::config::Config;
 use crate::plane::Caller;
 use crate::projects::Projects;
 
@@ -23,6 +24,8 @@ pub struct Binding {
     pub root: Option<PathBuf>,
     /// The project's database.
     pub db_path: PathBuf,
+    /// The project's settings when the connection was made.
+    pub config: Config,
     /// How the client came by the root.
     pub root_source: RootSource,
     /// Who calls.

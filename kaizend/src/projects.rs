@@ -9,6 +9,7 @@ use std::time::Duration;
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::hello::{ProjectStatus, RootSource};
 
+use crate::care::schedule::{Look, Schedule};
 use crate::daemon::Binding;
 use crate::plane::open::{self, Identity, PlaneLock};
 use crate::plane::{Plane, fault};
@@ -26,6 +27,7 @@ struct Open {
     plane: Arc<Plane>,
     root: PathBuf,
     identity: Identity,
+    schedule: Arc<Schedule>,
     // Let go only after the plane: the lock says that nobody else may open it.
     _lock: PlaneLock,
 }
@@ -50,11 +52,18 @@ pub struct Projects {
     /// waits for them while it holds its slot.
     databases: Mutex<HashSet<PathBuf>>,
     slots: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Slot>>>>,
+    /// How long each project that has been called for wants the daemon to go on without calls; none for the usual time.
+    idle_exits: Mutex<HashMap<PathBuf, Option<Duration>>>,
 }
 
 impl Projects {
     pub(crate) fn new(endpoint: String) -> Self {
-        Projects { endpoint, databases: Mutex::default(), slots: Mutex::default() }
+        Projects {
+            endpoint,
+            databases: Mutex::default(),
+            slots: Mutex::default(),
+            idle_exits: Mutex::default(),
+        }
     }
 
     /// The data plane of a connection's project, opened when it is not open. Several callers wait for one opening.
@@ -98,7 +107,13 @@ impl Projects {
         })?;
         let plane = Arc::new(plane);
         tracing::info!(root = %root.display(), "project opened");
-        slot.open = Some(Open { plane: plane.clone(), root: root.clone(), identity, _lock: lock });
+        slot.open = Some(Open {
+            plane: plane.clone(),
+            root: root.clone(),
+            identity,
+            schedule: Arc::default(),
+            _lock: lock,
+        });
         Ok(plane)
     }
 
@@ -177,6 +192,38 @@ impl Projects {
                 }
             }
         }
+    }
+
+    /// Notes what a project that is called for wants of the daemon.
+    pub(crate) fn note(&self, binding: &Binding) {
+        let Some(root) = &binding.root else { return };
+        let wanted = binding.config.daemon.idle_exit.map(|span| span.0);
+        self.idle_exits.lock().unwrap_or_else(PoisonError::into_inner).insert(root.clone(), wanted);
+    }
+
+    /// How many seconds the daemon goes on without calls: as long as the most patient of its projects wants.
+    pub fn idle_exit(&self, usual: u64) -> u64 {
+        let wanted = self.idle_exits.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.values().map(|wanted| wanted.map_or(usual, |wanted| wanted.as_secs())).max().unwrap_or(usual)
+    }
+
+    /// The open projects that it is time to look at for a backup.
+    pub(crate) fn looks(&self) -> Vec<Look> {
+        let slots: Vec<_> = self.lock().values().cloned().collect();
+        let look = |slot: Arc<tokio::sync::Mutex<Slot>>| {
+            let slot = slot.try_lock().ok()?;
+            let Open { plane, root, schedule, .. } = slot.open.as_ref()?;
+            let due = !plane.is_closed() && schedule.begin();
+            due.then(|| Look { plane: plane.clone(), root: root.clone(), schedule: schedule.clone() })
+        };
+        slots.into_iter().filter_map(look).collect()
+    }
+
+    /// How the backups of an open project go; none when it is not open.
+    pub async fn schedule(&self, binding: &Binding) -> Option<Arc<Schedule>> {
+        let slot = self.lock().get(&key(&binding.db_path)?).cloned()?;
+        let slot = slot.lock().await;
+        slot.open.as_ref().map(|open| open.schedule.clone())
     }
 
     /// How many planes are open.

@@ -8,9 +8,11 @@
 )]
 
 mod artifact;
+mod backup;
 mod checks;
 mod cli;
 mod concurrency;
+mod config;
 mod context;
 mod core;
 mod denials;

@@ -26,26 +26,27 @@ const TICK: Duration = Duration::from_secs(1);
 /// A project that nobody has used for this long is closed, in seconds.
 const PROJECT_IDLE: u64 = 10 * 60;
 /// A daemon without calls ends after this long, in seconds.
-const DAEMON_IDLE: u64 = 30 * 60;
+pub const DAEMON_IDLE: u64 = 30 * 60;
 
 /// How a daemon is run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where it listens and keeps its lock.
     pub runtime: RuntimeDir,
-    /// Seconds without calls after which it ends.
-    pub daemon_idle: u64,
-    /// Seconds without calls after which a project is closed.
-    pub project_idle: u64,
+    /// Seconds without calls after which it ends, whatever its projects want.
+    pub daemon_idle: Option<u64>,
 }
 
 impl Options {
-    /// The usual options for a runtime directory. `KAIZEN_IDLE_EXIT` overrides the seconds until an idle daemon ends.
+    /// The usual options for a runtime directory.
     pub fn new(runtime: RuntimeDir) -> Self {
-        let daemon_idle = std::env::var("KAIZEN_IDLE_EXIT").ok().and_then(|seconds| seconds.parse().ok());
-        let daemon_idle = daemon_idle.unwrap_or(DAEMON_IDLE);
-        Options { runtime, daemon_idle, project_idle: PROJECT_IDLE.min(daemon_idle) }
+        Options { runtime, daemon_idle: idle_exit_of_environment() }
     }
+}
+
+/// What `KAIZEN_IDLE_EXIT` says: after how many seconds an idle daemon ends.
+pub fn idle_exit_of_environment() -> Option<u64> {
+    std::env::var("KAIZEN_IDLE_EXIT").ok().and_then(|seconds| seconds.parse().ok())
 }
 
 /// The lock that makes this process the user's daemon, and what it listens on. Only its holder may unlink the socket.
@@ -132,8 +133,12 @@ pub async fn serve(claim: Claim, options: &Options, ready: impl FnOnce()) -> Res
                 break;
             }
             _ = tick.tick() => {
-                daemon.projects.close_idle(options.project_idle).await;
-                if daemon.calls() == 0 && daemon.idle_seconds() >= options.daemon_idle {
+                let idle = options.daemon_idle.unwrap_or_else(|| daemon.projects.idle_exit(DAEMON_IDLE));
+                daemon.projects.close_idle(PROJECT_IDLE.min(idle)).await;
+                for look in daemon.projects.looks() {
+                    daemon.tasks.spawn(look.run());
+                }
+                if daemon.calls() == 0 && daemon.idle_seconds() >= idle {
                     tracing::info!("nothing to do");
                     break;
                 }

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use super::value::Cell;
 use super::write_tx::{execute, query};
 use super::{fault, journal, schema};
+use crate::care::backup;
 
 /// One migration. Once it has been released its text never changes; a test compares the list with the folder.
 #[derive(Clone, Copy, Debug)]
@@ -189,9 +190,8 @@ pub(crate) fn stamp(connection: &Connection, manifest_hash: &str, now: &str) -> 
 
 fn back_up(connection: &Connection, db_path: &Path, applied: usize) -> Result<(), Denial> {
     let stamp = Timestamp::now().file_stamp();
-    let directory =
-        db_path.with_file_name("backups").join(format!("{stamp}-before-migration-{}", applied + 1));
-    crate::care::backup::copy_database(connection, &directory).map(drop)
+    let directory = backup::directory_of(db_path).join(format!("{stamp}-before-migration-{}", applied + 1));
+    backup::make(connection, db_path, None, &directory, backup::Kind::Migration).map(drop)
 }
 
 #[cfg(test)]
