@@ -9,6 +9,7 @@ use std::time::Duration;
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::hello::{ProjectStatus, RootSource};
 
+use crate::care;
 use crate::care::schedule::{Look, Schedule};
 use crate::daemon::Binding;
 use crate::plane::open::{self, Identity, PlaneLock};
@@ -88,8 +89,13 @@ impl Projects {
             // back into the old file before SQLite can take it for the new one's.
             self.close_open(&mut slot).await;
         }
-        self.databases().insert(db_path.clone());
-        let (path, endpoint) = (db_path.clone(), self.endpoint.clone());
+        self.open_into(&mut slot, root, db_path).await
+    }
+
+    /// Opens a database for a slot that is empty.
+    async fn open_into(&self, slot: &mut Slot, root: &Path, db_path: &Path) -> Result<Arc<Plane>, Denial> {
+        self.databases().insert(db_path.to_path_buf());
+        let (path, endpoint) = (db_path.to_path_buf(), self.endpoint.clone());
         #[expect(
             clippy::disallowed_methods,
             reason = "awaited right here, so a drain waits for it with the call"
@@ -109,12 +115,36 @@ impl Projects {
         tracing::info!(root = %root.display(), "project opened");
         slot.open = Some(Open {
             plane: plane.clone(),
-            root: root.clone(),
+            root: root.to_path_buf(),
             identity,
             schedule: Arc::default(),
             _lock: lock,
         });
         Ok(plane)
+    }
+
+    /// Puts another file in the place of a project's database, by `swap`, while nobody has it open, and opens it. Calls that
+    /// come meanwhile wait; what was acknowledged before is in the old file when `swap` is called.
+    ///
+    /// # Errors
+    /// What `swap` denies or what stands in the way of opening; calls go on with what stands in the database's place then.
+    pub(crate) async fn replace<T: Send + 'static>(
+        &self,
+        binding: &Binding,
+        swap: impl FnOnce() -> Result<T, Denial> + Send + 'static,
+    ) -> Result<T, Denial> {
+        let (root, db_path) = (binding.root()?, &binding.db_path);
+        let slot = self.slot(db_path)?;
+        let mut slot = slot.lock().await;
+        self.close_open(&mut slot).await;
+        let (path, endpoint) = (db_path.clone(), self.endpoint.clone());
+        let swapped = care::blocking(move || {
+            let _lock = open::lock_of(&path, &endpoint)?;
+            swap()
+        })
+        .await?;
+        self.open_into(&mut slot, root, db_path).await?;
+        Ok(swapped)
     }
 
     /// The data plane of a connection's project when it is open, else what `look` makes of the file. Nobody opens the

@@ -30,6 +30,7 @@ mod quality;
 mod record;
 mod replaced;
 mod report;
+mod restore;
 mod rows;
 mod rpc;
 mod storage;

@@ -219,8 +219,7 @@ fn explain(text: &str, error: &toml::de::Error, denied: &dyn Fn(&str) -> Denial)
     let message = error.message().trim_end().to_owned();
     let mut denial = denied(&message);
     let Some(at) = error.span().map(|span| span.start.min(text.len())) else { return denial };
-    let before = &text.as_bytes()[..at];
-    let line = before.iter().filter(|byte| **byte == b'\n').count();
+    let line = text.get(..at).unwrap_or_default().matches('\n').count();
     denial = denial.with("line", line + 1);
     let mut quoted = message.split('`').skip(1).step_by(2);
     if !message.starts_with("unknown field") {

@@ -1,10 +1,8 @@
 //! Backups and manifests as files under the project's root.
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use kaizen_proto::canonical_json::sha256_hex;
 use kaizen_proto::denial::Denial;
 use kaizen_proto::families::core::{BackedUp, ManifestWritten, PlaneManifest, WrittenFile};
 use kaizen_proto::operation::Status;
@@ -24,26 +22,11 @@ pub(super) fn shown(root: &Path, path: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).display().to_string()
 }
 
-fn written(root: &Path, path: &Path) -> Result<WrittenFile, Denial> {
-    let contents = std::fs::read(path).map_err(|error| fault::from_io("read a file back", path, &error))?;
-    Ok(described(root, path, &contents))
-}
-
-fn described(root: &Path, path: &Path, contents: &[u8]) -> WrittenFile {
-    WrittenFile {
-        path: shown(root, path),
-        sha256: sha256_hex(contents),
-        bytes: i64::try_from(contents.len()).unwrap_or(i64::MAX),
-    }
-}
-
-/// The bytes of a file that stays open, from its start whatever was read of it before.
-fn contents(mut file: &File, path: &Path) -> Result<Vec<u8>, Denial> {
-    let mut contents = Vec::new();
-    file.seek(SeekFrom::Start(0))
-        .and_then(|_| file.read_to_end(&mut contents))
-        .map_err(|error| fault::from_io("read the database", path, &error))?;
-    Ok(contents)
+/// The hash and size of a file, read in pieces.
+fn described(root: &Path, path: &Path, file: impl Read) -> Result<WrittenFile, Denial> {
+    let (sha256, bytes) =
+        files::digest(file).map_err(|error| fault::from_io("read a file back", path, &error))?;
+    Ok(WrittenFile { path: shown(root, path), sha256, bytes: i64::try_from(bytes).unwrap_or(i64::MAX) })
 }
 
 /// K3: a checked copy of the database with a manifest beside it. With `keep`, older ones are deleted: a scheduled backup
@@ -117,16 +100,24 @@ pub async fn write(plane: &Plane, root: &Path) -> Result<ManifestWritten, Denial
         let table_counts = backup::counts(&snapshot)?;
         let state = schema::state(&snapshot, &db_path).map_err(fail)?;
         drop(snapshot);
-        let mut files = vec![described(&root, &db_path, &contents(&file, &db_path)?)];
+        // The descriptor stays open, so what was read of it before must be forgotten.
+        (&*file)
+            .seek(SeekFrom::Start(0))
+            .map_err(|error| fault::from_io("read the database", &db_path, &error))?;
+        let mut written = vec![described(&root, &db_path, &*file)?];
         let mut log = db_path.clone().into_os_string();
         log.push("-wal");
         let log = PathBuf::from(log);
         // SQLite locks the database and the index of the log, never the log itself.
-        if log.exists() {
-            files.push(written(&root, &log)?);
+        if let Ok(file) = files::open(&log) {
+            written.push(described(&root, &log, file)?);
         }
-        let manifest =
-            PlaneManifest { created_at: Timestamp::now().to_string(), schema: state, table_counts, files };
+        let manifest = PlaneManifest {
+            created_at: Timestamp::now().to_string(),
+            schema: state,
+            table_counts,
+            files: written,
+        };
         let name = format!("kaizen-db-manifest-{}.json", stamped());
         let path = db_path.with_file_name("manifests").join(name);
         files::write(&path, pretty(&manifest)?.as_bytes())?;

@@ -4,6 +4,7 @@ pub mod backup;
 pub mod config;
 pub mod integrity;
 pub mod manifest;
+pub mod restore;
 pub mod schedule;
 
 use kaizen_proto::denial::Denial;

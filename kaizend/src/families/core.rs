@@ -5,15 +5,15 @@ mod purge;
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::core::{
     BackUp, BackedUp, CheckPlane, ConfigShow, FoundOperations, ManifestWritten, Nothing, OperationFind,
-    OperationWanted, PlaneBackup, PlaneCheck, PlaneChecked, SchemaReport, SchemaState, SchemaStatus,
-    SettingShown, Settings, TestPurge, WriteManifest,
+    OperationWanted, PlaneBackup, PlaneCheck, PlaneChecked, PlaneRestore, RestoreBackup, Restored,
+    SchemaReport, SchemaState, SchemaStatus, SettingShown, Settings, TestPurge, WriteManifest,
 };
 use kaizen_proto::find;
 use kaizen_proto::hello::RootSource;
 use kaizen_proto::operation::Status;
 
 use crate::care::config::Span;
-use crate::care::{backup, integrity, manifest};
+use crate::care::{backup, integrity, manifest, restore};
 use crate::lifecycle;
 use crate::plane::schema;
 use crate::registry::{Context, PlainOperation, Registry};
@@ -27,6 +27,7 @@ pub fn register(registry: &mut Registry) {
         .plain::<PlaneBackup>()
         .plain::<WriteManifest>()
         .write::<TestPurge>()
+        .plain::<PlaneRestore>()
         .plain::<ConfigShow>();
 }
 
@@ -133,6 +134,12 @@ impl PlainOperation for WriteManifest {
     async fn run(context: &Context, _params: Nothing) -> Result<ManifestWritten, Denial> {
         let plane = context.plane().await?;
         manifest::write(&plane, context.binding.root()?).await
+    }
+}
+
+impl PlainOperation for PlaneRestore {
+    async fn run(context: &Context, params: RestoreBackup) -> Result<Restored, Denial> {
+        restore::restore(context, params).await
     }
 }
 

@@ -47,12 +47,21 @@ pub fn original_tables() -> Vec<&'static str> {
 /// or what SQLite denies; nothing of a failed migration stays.
 pub(super) fn run(connection: &mut Connection, db_path: &Path) -> Result<(), Denial> {
     let applied = applied(connection, db_path)?;
+    if (1..MIGRATIONS.len()).contains(&applied) {
+        back_up(connection, db_path, applied)?;
+    }
+    run_on_copy(connection, db_path)
+}
+
+/// [`run`] without a backup, for a database that is itself a copy.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_on_copy(connection: &mut Connection, db_path: &Path) -> Result<(), Denial> {
+    let applied = applied(connection, db_path)?;
     let pending = &MIGRATIONS[applied..];
     if pending.is_empty() {
         return Ok(());
-    }
-    if applied > 0 {
-        back_up(connection, db_path, applied)?;
     }
     let stamped = stored_manifest(connection, applied)?;
     // Whoever altered the schema by hand should hear of it, so only a known stamp is renewed.

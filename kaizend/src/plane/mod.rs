@@ -11,6 +11,7 @@ pub mod open;
 pub mod readers;
 pub mod schema;
 pub mod search_index;
+pub(crate) mod swap;
 pub mod tables;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]

@@ -236,8 +236,8 @@ impl ToSql for Bound<'_> {
     }
 }
 
-/// Runs a statement on the writer's connection. For `plane` only.
-pub(super) fn execute(
+/// Runs a statement on a connection that writes. For `plane` and `care` only.
+pub(crate) fn execute(
     connection: &Connection,
     sql: &str,
     parameters: &[Cell<'_>],
