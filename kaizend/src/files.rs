@@ -49,6 +49,27 @@ pub fn write_for(readers: Readers, target: &Path, contents: &[u8]) -> Result<(),
     written
 }
 
+/// Writes a private file piece by piece, durably or not at all. Missing directories are made.
+///
+/// # Errors
+/// What `fill` or the disk denies; the file that was there before stays as it was.
+pub fn write_with<T>(target: &Path, fill: impl FnOnce(&mut File) -> Result<T, Denial>) -> Result<T, Denial> {
+    let fail = |error: io::Error| fault::from_io("write a file", target, &error);
+    if let Some(parent) = target.parent() {
+        fs::create_dir_all(parent).map_err(fail)?;
+    }
+    let temporary = temporary_name(target);
+    let written = create(Readers::Owner, &temporary)
+        .map_err(fail)
+        .and_then(|mut file| fill(&mut file))
+        .and_then(|filled| publish(&temporary, target).map(|()| filled));
+    if written.is_err() {
+        // The error that counts is the one that is returned.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
 /// Gives a finished file its final name, durably.
 ///
 /// # Errors

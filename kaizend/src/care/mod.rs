@@ -2,10 +2,15 @@
 
 pub mod backup;
 pub mod config;
+pub mod export;
+pub mod import;
 pub mod integrity;
 pub mod manifest;
 pub mod restore;
 pub mod schedule;
+mod staging;
+pub(crate) mod test_rows;
+mod transfer;
 
 use kaizen_proto::denial::Denial;
 

@@ -3,6 +3,7 @@
 //! The backup is copied first, and everything is checked on that copy, which then is the one that is put in place: what
 //! happens to the backup meanwhile does not matter. The old files are kept aside.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
 
 use super::backup::{self, Backup, Head};
+use super::staging::Staging;
 use super::{blocking, integrity, manifest};
 use crate::families::artifact;
 use crate::files;
@@ -43,7 +45,7 @@ pub async fn restore(context: &Context, params: RestoreBackup) -> Result<Restore
         blocking(move || Staged::make(&database, known.as_ref(), &db_path, &caller)).await?
     };
     let aside = format!("replaced/{}", manifest::stamped());
-    let swap = Swap { new: staged.name(), aside: aside.clone() };
+    let swap = Swap { new: staged.staging.name(), aside: aside.clone() };
     let db_path = binding.db_path.clone();
     let replaced = context.daemon.projects.replace(&binding, move || {
         let existed = db_path.exists();
@@ -104,64 +106,39 @@ fn find(path: &Path) -> Result<(PathBuf, Option<Backup>), Denial> {
     Ok((path.to_path_buf(), known))
 }
 
-/// A checked copy of a backup beside the database whose place it takes; deleted when it does not come to that.
+/// A checked copy of a backup beside the database whose place it takes.
 struct Staged {
-    path: PathBuf,
+    staging: Staging,
     /// Where the journal of the backup ends.
     backup: Head,
     /// Where it ends with the entry that records the restore.
     head: Head,
     integrity: Integrity,
-    counts: std::collections::BTreeMap<String, i64>,
+    counts: BTreeMap<String, i64>,
     warnings: Vec<String>,
 }
 
-impl Drop for Staged {
-    fn drop(&mut self) {
-        remove(&self.path);
-    }
-}
-
-fn remove(staged: &Path) {
-    for ending in ["", "-wal", "-shm", "-journal"] {
-        let mut path = staged.as_os_str().to_owned();
-        path.push(ending);
-        // Once it is in its place, nothing has this name.
-        let _ = fs::remove_file(path);
-    }
-}
-
 impl Staged {
-    fn name(&self) -> String {
-        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-    }
-
     fn make(
         database: &Path,
         known: Option<&Backup>,
         db_path: &Path,
         caller: &Caller,
     ) -> Result<Self, Denial> {
-        let path = files::temporary_name(db_path);
-        let made = (|| {
-            copy(database, known, &path)?;
-            check(&path, database, db_path, caller)
-        })();
-        let (backup, head, integrity, mut warnings) = made.inspect_err(|_| remove(&path))?;
+        let (staging, to) = Staging::new(db_path)?;
+        copy(database, known, to, staging.path())?;
+        let mut staged = check(staging, database, caller)?;
         if known.is_none() {
-            warnings.push("There is no manifest beside the file, so its hash could not be checked.".into());
+            let warning = "There is no manifest beside the file, so its hash could not be checked.";
+            staged.warnings.push(warning.to_owned());
         }
-        let mut staged =
-            Staged { path, backup, head, integrity, counts: std::collections::BTreeMap::new(), warnings };
-        let synced = File::open(&staged.path).and_then(|file| file.sync_all());
-        synced.map_err(|error| fault::from_io("sync the copy of the backup", &staged.path, &error))?;
-        staged.counts = backup::counts(&open::reader_connection(&staged.path)?)?;
+        tracing::info!(backup = %database.display(), seq = staged.backup.seq, "backup checked");
         Ok(staged)
     }
 }
 
 /// Copies the bytes and compares them with the manifest.
-fn copy(database: &Path, known: Option<&Backup>, path: &Path) -> Result<(), Denial> {
+fn copy(database: &Path, known: Option<&Backup>, mut to: File, path: &Path) -> Result<(), Denial> {
     let mut log = database.as_os_str().to_owned();
     log.push("-wal");
     if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
@@ -176,7 +153,6 @@ fn copy(database: &Path, known: Option<&Backup>, path: &Path) -> Result<(), Deni
         Err(error) => return Err(fault::from_io("read the backup", database, &error)),
     };
     let fail = |error: std::io::Error| fault::from_io("copy the backup", path, &error);
-    let mut to = files::create(files::Readers::Owner, path).map_err(fail)?;
     let (mut digest, mut piece) = (Sha256::new(), vec![0; 256 * 1024]);
     loop {
         let read = from.read(&mut piece).map_err(fail)?;
@@ -198,12 +174,8 @@ fn copy(database: &Path, known: Option<&Backup>, path: &Path) -> Result<(), Deni
 }
 
 /// Brings the copy to the schema of this release, checks everything in it, and makes it a plane of its own.
-fn check(
-    path: &Path,
-    database: &Path,
-    db_path: &Path,
-    caller: &Caller,
-) -> Result<(Head, Head, Integrity, Vec<String>), Denial> {
+fn check(staging: Staging, database: &Path, caller: &Caller) -> Result<Staged, Denial> {
+    let path = staging.path();
     let fail = |error: rusqlite::Error| fault::from_rusqlite("check the backup", &error);
     open::sniff(path)?;
     if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
@@ -231,11 +203,9 @@ fn check(
     };
     let head = new_plane(&transaction, &before, caller).map_err(fail)?;
     transaction.commit().map_err(fail)?;
-    // A file that stands alone: its log is written back and gone.
-    connection.execute_batch("PRAGMA journal_mode = DELETE").map_err(fail)?;
-    connection.close().map_err(|(_, error)| fail(error))?;
-    tracing::info!(backup = %database.display(), plane = %db_path.display(), seq = before.seq, "backup checked");
-    Ok((before, head, found, warnings))
+    let counts = backup::counts(&connection)?;
+    staging.seal(connection)?;
+    Ok(Staged { staging, backup: before, head, integrity: found, counts, warnings })
 }
 
 /// Gives the plane a new identity, since its journal goes on otherwise than the one that was backed up did, and records

@@ -4,16 +4,17 @@ mod purge;
 
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::core::{
-    BackUp, BackedUp, CheckPlane, ConfigShow, FoundOperations, ManifestWritten, Nothing, OperationFind,
-    OperationWanted, PlaneBackup, PlaneCheck, PlaneChecked, PlaneRestore, RestoreBackup, Restored,
-    SchemaReport, SchemaState, SchemaStatus, SettingShown, Settings, TestPurge, WriteManifest,
+    BackUp, BackedUp, CheckPlane, ConfigShow, ExportPlane, Exported, FoundOperations, ImportPlane, Imported,
+    ManifestWritten, Nothing, OperationFind, OperationWanted, PlaneBackup, PlaneCheck, PlaneChecked,
+    PlaneExport, PlaneImport, PlaneRestore, RestoreBackup, Restored, SchemaReport, SchemaState, SchemaStatus,
+    SettingShown, Settings, TestPurge, WriteManifest,
 };
 use kaizen_proto::find;
 use kaizen_proto::hello::RootSource;
 use kaizen_proto::operation::Status;
 
 use crate::care::config::Span;
-use crate::care::{backup, integrity, manifest, restore};
+use crate::care::{backup, export, import, integrity, manifest, restore};
 use crate::lifecycle;
 use crate::plane::schema;
 use crate::registry::{Context, PlainOperation, Registry};
@@ -28,6 +29,8 @@ pub fn register(registry: &mut Registry) {
         .plain::<WriteManifest>()
         .write::<TestPurge>()
         .plain::<PlaneRestore>()
+        .plain::<PlaneExport>()
+        .plain::<PlaneImport>()
         .plain::<ConfigShow>();
 }
 
@@ -140,6 +143,18 @@ impl PlainOperation for WriteManifest {
 impl PlainOperation for PlaneRestore {
     async fn run(context: &Context, params: RestoreBackup) -> Result<Restored, Denial> {
         restore::restore(context, params).await
+    }
+}
+
+impl PlainOperation for PlaneExport {
+    async fn run(context: &Context, params: ExportPlane) -> Result<Exported, Denial> {
+        export::export(context, params).await
+    }
+}
+
+impl PlainOperation for PlaneImport {
+    async fn run(context: &Context, params: ImportPlane) -> Result<Imported, Denial> {
+        import::import(context, params).await
     }
 }
 

@@ -97,16 +97,19 @@ pub(crate) fn rebuild(connection: &Connection) -> rusqlite::Result<()> {
     for (table, columns) in SEARCHED {
         let content: Vec<String> =
             columns.iter().map(|column| format!("coalesce(\"{column}\", '')")).collect();
-        let rows = query(
-            connection,
-            &format!(
-                "SELECT id, {} AS content FROM {table} ORDER BY created_at, id",
-                content.join(" || char(10) || ")
-            ),
-            &[],
-        )?;
-        let mut changes: Vec<Change> = rows.iter().map(|row| from_row(table, row)).collect();
-        flush(connection, &mut changes)?;
+        // In steps, so that a large table need not fit into memory.
+        let sql = format!(
+            "SELECT rowid AS at, id, {} AS content FROM {table} WHERE rowid > $1 ORDER BY rowid LIMIT 500",
+            content.join(" || char(10) || ")
+        );
+        let mut at = i64::MIN;
+        loop {
+            let rows = query(connection, &sql, &[Cell::Integer(at)])?;
+            let Some(last) = rows.last() else { break };
+            at = last.integer("at");
+            let mut changes: Vec<Change> = rows.iter().map(|row| from_row(table, row)).collect();
+            flush(connection, &mut changes)?;
+        }
     }
     Ok(())
 }

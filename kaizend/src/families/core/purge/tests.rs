@@ -3,8 +3,9 @@ use std::sync::{Arc, Mutex};
 use kaizen_proto::families::core::TestPurged;
 use serde_json::json;
 
-use super::{ROOTS, purge};
+use super::purge;
 use crate::care::integrity;
+use crate::care::test_rows::ROOTS;
 use crate::plane::open::PlaneLock;
 use crate::plane::{Apply, Caller, Cell, Plane, WriteTx};
 
