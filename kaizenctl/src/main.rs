@@ -4,6 +4,7 @@
 mod arguments;
 mod connect;
 mod daemon;
+mod doctor;
 mod help;
 mod init;
 mod operation;

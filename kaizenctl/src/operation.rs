@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use kaizen_proto::denial::{Code, Denial};
-use kaizen_proto::families::core::{ConfigShow, OperationFind, OperationWanted, Settings};
+use kaizen_proto::families::core::{ConfigShow, Doctor, OperationFind, OperationWanted, Settings};
 use kaizen_proto::hello::{Hello, PROTOCOL};
 use kaizen_proto::operation::{Access, Card, Operation as _};
 use kaizen_proto::{find, id};
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{self, Globals};
-use crate::{Failure, Output, connect, print, project, twins};
+use crate::{Failure, Output, connect, doctor, print, project, twins};
 
 /// Carries out an operation.
 pub(crate) fn run(card: &Card, globals: &Globals, words: &[OsString]) -> Result<Output, Failure> {
@@ -27,7 +27,13 @@ pub(crate) fn run(card: &Card, globals: &Globals, words: &[OsString]) -> Result<
         params.insert("_meta".into(), json!({"key": key}));
     }
     let params = Value::Object(params).to_string();
-    let reply = connect::call(&hello(globals)?, card.method, &params)?;
+    let reply = connect::call(&hello(globals)?, card.method, &params);
+    if card.code == Doctor::CODE
+        && let Err(failure) = reply
+    {
+        return doctor::without_daemon(&failure);
+    }
+    let reply = reply?;
     if card.code == ConfigShow::CODE {
         return Ok(Output::Reply(name_sources(&reply, globals)?));
     }

@@ -16,6 +16,7 @@ mod config;
 mod context;
 mod core;
 mod denials;
+mod doctor;
 mod export;
 mod gotcha;
 mod help;

@@ -4,17 +4,17 @@ mod purge;
 
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::core::{
-    BackUp, BackedUp, CheckPlane, ConfigShow, ExportPlane, Exported, FoundOperations, ImportPlane, Imported,
-    ManifestWritten, Nothing, OperationFind, OperationWanted, PlaneBackup, PlaneCheck, PlaneChecked,
-    PlaneExport, PlaneImport, PlaneRestore, RestoreBackup, Restored, SchemaReport, SchemaState, SchemaStatus,
-    SettingShown, Settings, TestPurge, WriteManifest,
+    BackUp, BackedUp, CheckPlane, ConfigShow, Doctor, Examined, ExportPlane, Exported, FoundOperations,
+    ImportPlane, Imported, ManifestWritten, Nothing, OperationFind, OperationWanted, PlaneBackup, PlaneCheck,
+    PlaneChecked, PlaneExport, PlaneImport, PlaneRestore, RestoreBackup, Restored, SchemaReport, SchemaState,
+    SchemaStatus, SettingShown, Settings, TestPurge, WhatToExamine, WriteManifest,
 };
 use kaizen_proto::find;
 use kaizen_proto::hello::RootSource;
 use kaizen_proto::operation::Status;
 
 use crate::care::config::Span;
-use crate::care::{backup, export, import, integrity, manifest, restore};
+use crate::care::{backup, doctor, export, import, integrity, manifest, restore};
 use crate::lifecycle;
 use crate::plane::schema;
 use crate::registry::{Context, PlainOperation, Registry};
@@ -28,6 +28,7 @@ pub fn register(registry: &mut Registry) {
         .plain::<PlaneBackup>()
         .plain::<WriteManifest>()
         .write::<TestPurge>()
+        .plain::<Doctor>()
         .plain::<PlaneRestore>()
         .plain::<PlaneExport>()
         .plain::<PlaneImport>()
@@ -155,6 +156,12 @@ impl PlainOperation for PlaneExport {
 impl PlainOperation for PlaneImport {
     async fn run(context: &Context, params: ImportPlane) -> Result<Imported, Denial> {
         import::import(context, params).await
+    }
+}
+
+impl PlainOperation for Doctor {
+    async fn run(context: &Context, params: WhatToExamine) -> Result<Examined, Denial> {
+        doctor::examine(context, params).await
     }
 }
 

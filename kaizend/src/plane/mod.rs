@@ -211,6 +211,11 @@ impl Plane {
         self.shared.closed.load(Ordering::Acquire)
     }
 
+    /// Whether writes wait for a full check.
+    pub fn is_suspect(&self) -> bool {
+        self.shared.is_suspect()
+    }
+
     /// Writes that wait.
     pub fn queue_depth(&self) -> usize {
         writer::QUEUE - self.queue.capacity()
