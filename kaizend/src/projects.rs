@@ -212,7 +212,7 @@ impl Projects {
                     drop(plane);
                     self.close_slot(&slot).await;
                 }
-                Some((_, plane)) => plane.shrink_when_idle().await,
+                Some((_, plane)) => plane.rest_when_idle().await,
                 None => {
                     // Nobody else can hold an empty slot while the map is locked and the count is two: map and us.
                     let mut slots = self.lock();

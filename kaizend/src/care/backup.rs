@@ -328,7 +328,7 @@ mod tests {
         assert!(list(&db_path).unwrap().iter().all(|backup| backup.state() == "good"));
 
         let removed = retain(&db_path, 1, Backup::is_regular).unwrap();
-        assert_eq!(removed, [old.clone()]);
+        assert_eq!(removed, std::slice::from_ref(&old));
         assert!(!old.exists() && new.exists() && migration.exists() && foreign.join(DATABASE).exists());
         // What is not ours stays, and so does its directory, but it is no backup any more.
         assert_eq!(fs::read_dir(&crowded).unwrap().count(), 1);

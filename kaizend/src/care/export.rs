@@ -47,17 +47,14 @@ impl Choice {
 pub async fn export(context: &Context, params: ExportPlane) -> Result<Exported, Denial> {
     let root = context.binding.root()?.clone();
     let choice = Choice { policy: params.include_policy, test: params.include_test };
-    let (target, shown) = match params.path.as_ref().filter(|path| !path.is_empty()) {
-        Some(_) => {
-            let resolved = artifact::resolve(&root, params.path.as_ref(), params.allow_external)?;
-            (resolved.file, resolved.shown)
-        }
-        None => {
-            let name = format!("plane-{}.jsonl", manifest::stamped());
-            let target = context.binding.db_path.with_file_name("exports").join(name);
-            let shown = manifest::shown(&root, &target);
-            (target, shown)
-        }
+    let (target, shown) = if params.path.as_ref().is_some_and(|path| !path.is_empty()) {
+        let resolved = artifact::resolve(&root, params.path.as_ref(), params.allow_external)?;
+        (resolved.file, resolved.shown)
+    } else {
+        let name = format!("plane-{}.jsonl", manifest::stamped());
+        let target = context.binding.db_path.with_file_name("exports").join(name);
+        let shown = manifest::shown(&root, &target);
+        (target, shown)
     };
     let plane = context.plane().await?;
     // The gate of every read.
