@@ -28,10 +28,10 @@ pub fn write(target: &Path, contents: &[u8]) -> Result<(), Denial> {
     write_for(Readers::Owner, target, contents)
 }
 
-/// [`write`] for the given readers.
+/// [`write()`] for the given readers.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_for(readers: Readers, target: &Path, contents: &[u8]) -> Result<(), Denial> {
     let fail = |error: std::io::Error| fault::from_io("write a file", target, &error);
     if let Some(parent) = target.parent() {
