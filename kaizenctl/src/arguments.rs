@@ -155,19 +155,38 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Request, Denial> {
         }
         _ => {}
     }
-    let Some(card) = families::find(&name) else {
+    // `config show` reads better than the operation's own names.
+    let (name, rest) =
+        if name == "config" { (CONFIG_SHOW, config_words(rest, wants_help)?) } else { (&*name, rest) };
+    let Some(card) = families::find(name) else {
         if wants_help {
             // Whoever asks for help does not want to hear that a word is off.
-            let topic = families::find_family(&name).map(|_| name);
+            let topic = families::find_family(name).map(|_| name.to_owned());
             return Ok(Request::Help(topic.into_iter().collect()));
         }
-        return Err(unknown_operation(&name));
+        return Err(unknown_operation(name));
     };
     if wants_help {
         return Ok(Request::Help(vec![card.code.to_owned()]));
     }
     let (globals, words) = split_globals(rest)?;
     Ok(Request::Operation(card, globals, words))
+}
+
+/// The operation behind `kaizenctl config show`.
+const CONFIG_SHOW: &str =
+    <kaizen_proto::families::core::ConfigShow as kaizen_proto::operation::Operation>::CODE;
+
+/// The words after `config` without `show`, which must be there.
+fn config_words(mut words: Vec<OsString>, wants_help: bool) -> Result<Vec<OsString>, Denial> {
+    match operation_place(&words) {
+        Some(place) if words[place] == "show" => {
+            words.remove(place);
+            Ok(words)
+        }
+        _ if wants_help => Ok(words),
+        _ => Err(Denial::usage("config takes one word: show").action("Run `kaizenctl config show`.")),
+    }
 }
 
 fn global_flag(flag: &OsStr) -> Option<&'static GlobalFlag> {
@@ -404,7 +423,10 @@ fn unknown_flag(flag: &OsStr) -> Denial {
 
 /// The denial for an operation that does not exist.
 pub(crate) fn unknown_operation(name: &str) -> Denial {
-    let names = families::cards().flat_map(Card::names).chain(BUILTINS.iter().map(|(name, _)| *name));
+    let names = families::cards()
+        .flat_map(Card::names)
+        .chain(BUILTINS.iter().map(|(name, _)| *name))
+        .chain(["config"]);
     let message = match nearest(name, names) {
         Some(near) => format!("there is no operation {name:.200}; did you mean {near}?"),
         None => format!("there is no operation {name:.200}"),

@@ -61,7 +61,7 @@ fn overview() -> String {
         "kaizenctl - the system of record for AI coding agents\n\n\
          Usage: kaizenctl OPERATION [FLAGS]\n\
          \x20      kaizenctl help [OPERATION|FAMILY]\n\
-         \x20      kaizenctl init [DIR] | daemon start|stop|status|restart|logs | completions SHELL\n\n\
+         \x20      kaizenctl init [DIR] | doctor | config show | daemon start|stop|status|restart|logs | completions SHELL\n\n\
          An operation is named by its code or alias, in any case. Start a session with `kaizenctl R0`.\n\n\
          Command families\n",
     );

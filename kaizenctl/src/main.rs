@@ -5,6 +5,7 @@ mod arguments;
 mod completions;
 mod connect;
 mod daemon;
+mod doctor;
 mod follow;
 mod help;
 mod init;

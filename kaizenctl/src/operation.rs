@@ -3,14 +3,15 @@
 use std::ffi::OsString;
 
 use kaizen_proto::denial::{Code, Denial};
-use kaizen_proto::families::core::{OperationFind, OperationWanted};
+use kaizen_proto::families::core::{ConfigShow, Doctor, OperationFind, OperationWanted, Settings};
 use kaizen_proto::hello::{Hello, Meta, PROTOCOL};
 use kaizen_proto::operation::{Access, Card, Operation as _};
 use kaizen_proto::{find, id};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::arguments::{self, Globals};
-use crate::{Failure, Output, connect, follow, print, project, twins};
+use crate::{Failure, Output, connect, doctor, follow, print, project, twins};
 
 /// The caller's variables that operations look at: the daemon has the environment of whoever started it.
 const SENT_VARIABLES: &[&str] = &["KAIZEN_SKILLS_ROOT"];
@@ -38,14 +39,45 @@ pub(crate) fn run(card: &Card, globals: &Globals, words: &[OsString]) -> Result<
         key = Some(given);
     }
     let params = Value::Object(params).to_string();
-    match (connect::call(&hello(globals)?, card.method, &params), key) {
+    let reply = match (connect::call(&hello(globals)?, card.method, &params), key) {
         (Err(Failure::Denied(denial)), Some(key)) if denial.code == Code::Timeout => {
             // Only whoever knows the key can repeat the call without writing twice.
             let action = format!("Repeat the call with --key {key}, so that it happens once.");
-            Err(denial.with("key", key).action(action).into())
+            return Err(denial.with("key", key).action(action).into());
         }
-        (outcome, _) => Ok(Output::Reply(outcome?)),
+        (Err(failure), _) if card.code == Doctor::CODE => return doctor::without_daemon(&failure),
+        (outcome, _) => outcome?,
+    };
+    if card.code == ConfigShow::CODE {
+        return Ok(Output::Reply(name_sources(&reply, globals)?));
     }
+    Ok(Output::Reply(reply))
+}
+
+/// The settings with the sources that only the caller knows: which of a flag and a variable it was.
+fn name_sources(reply: &RawValue, globals: &Globals) -> Result<Box<RawValue>, Denial> {
+    let mut settings: Settings = serde_json::from_str(reply.get())
+        .map_err(|error| Denial::new(Code::Protocol).message(error.to_string()))?;
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    for (name, by_flag, flag, variable) in [
+        ("project.root", globals.project.is_some(), "--project", "KAIZEN_REPO_ROOT"),
+        ("caller.actor", globals.actor.is_some(), "--actor", "KAIZEN_ACTOR"),
+        ("caller.session", globals.session.is_some(), "--session", "KAIZEN_SESSION"),
+        ("daemon.runtime_dir", false, "", "KAIZEN_RUNTIME_DIR"),
+    ] {
+        let Some(setting) = settings.records.iter_mut().find(|setting| setting.name == name) else {
+            continue;
+        };
+        if by_flag {
+            flag.clone_into(&mut setting.source);
+        } else if is_set(variable) {
+            variable.clone_into(&mut setting.source);
+        } else if name == "daemon.runtime_dir" {
+            // The daemon was told by whoever started it, who knew no other either.
+            "default".clone_into(&mut setting.source);
+        }
+    }
+    print::raw(&settings)
 }
 
 /// The parameters: those of `--params` first, then what the flags say, then the files. And whether to follow.

@@ -13,6 +13,7 @@ use kaizen_proto::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::care::config::Config;
 use crate::plane::Caller;
 use crate::projects::Projects;
 
@@ -28,6 +29,8 @@ pub struct Binding {
     pub db_path: PathBuf,
     /// The caller's working directory, which relative paths may start from.
     pub cwd: Option<PathBuf>,
+    /// The project's settings when the connection was made.
+    pub config: Config,
     /// How the client came by the root.
     pub root_source: RootSource,
     /// Who calls, with secrets and personal details masked: the journal cannot forget.

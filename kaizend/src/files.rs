@@ -2,11 +2,13 @@
 //! that a reader finds the whole file or none, whatever happens meanwhile.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use kaizen_proto::canonical_json::hex;
 use kaizen_proto::denial::Denial;
+use sha2::{Digest as _, Sha256};
 
 use crate::plane::fault;
 
@@ -27,10 +29,10 @@ pub fn write(target: &Path, contents: &[u8]) -> Result<(), Denial> {
     write_for(Readers::Owner, target, contents)
 }
 
-/// [`write`] for the given readers.
+/// [`write()`] for the given readers.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_for(readers: Readers, target: &Path, contents: &[u8]) -> Result<(), Denial> {
     write_with(readers, Traits::default(), target, contents)
 }
@@ -89,6 +91,27 @@ pub fn remove(target: &Path) -> Result<(), Denial> {
     target.parent().map_or(Ok(()), |parent| sync_directory(parent).map_err(fail))
 }
 
+/// Writes a private file piece by piece, durably or not at all. Missing directories are made.
+///
+/// # Errors
+/// What `fill` or the disk denies; the file that was there before stays as it was.
+pub fn write_by<T>(target: &Path, fill: impl FnOnce(&mut File) -> Result<T, Denial>) -> Result<T, Denial> {
+    let fail = |error: io::Error| fault::from_io("write a file", target, &error);
+    if let Some(parent) = target.parent() {
+        fs::create_dir_all(parent).map_err(fail)?;
+    }
+    let temporary = temporary_name(target);
+    let written = create(Readers::Owner, &temporary)
+        .map_err(fail)
+        .and_then(|mut file| fill(&mut file))
+        .and_then(|filled| publish(&temporary, target).map(|()| filled));
+    if written.is_err() {
+        // The error that counts is the one that is returned.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
 /// Gives a finished file its final name, durably.
 ///
 /// # Errors
@@ -128,6 +151,44 @@ pub fn create(readers: Readers, path: &Path) -> std::io::Result<File> {
         options.mode(if readers == Readers::Owner { 0o600 } else { 0o666 });
     }
     options.open(path)
+}
+
+/// Opens a regular file for reading. A link in its place is not followed, and a pipe is not waited for.
+///
+/// # Errors
+/// What the disk denies; `InvalidInput` for what is no regular file.
+pub fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    Ok(file)
+}
+
+/// SHA-256 and size of what can be read, in pieces.
+///
+/// # Errors
+/// What the disk denies.
+pub fn digest(mut file: impl Read) -> io::Result<(String, u64)> {
+    let mut digest = Sha256::new();
+    let mut piece = vec![0; 256 * 1024];
+    let mut bytes = 0;
+    loop {
+        let read = file.read(&mut piece)?;
+        if read == 0 {
+            return Ok((hex(&digest.finalize()), bytes));
+        }
+        digest.update(&piece[..read]);
+        bytes += u64::try_from(read).unwrap_or(0);
+    }
 }
 
 #[cfg(all(test, unix))]

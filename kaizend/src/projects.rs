@@ -9,6 +9,8 @@ use std::time::Duration;
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::hello::{ProjectStatus, RootSource};
 
+use crate::care;
+use crate::care::schedule::{Look, Schedule};
 use crate::daemon::Binding;
 use crate::plane::open::{self, Identity, PlaneLock};
 use crate::plane::{Plane, fault};
@@ -27,6 +29,7 @@ struct Open {
     plane: Arc<Plane>,
     root: PathBuf,
     identity: Identity,
+    schedule: Arc<Schedule>,
     // Let go only after the plane: the lock says that nobody else may open it.
     _lock: PlaneLock,
 }
@@ -53,6 +56,8 @@ pub struct Projects {
     /// Counts the openings, for those who wait for one.
     opened: watch::Sender<u64>,
     slots: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Slot>>>>,
+    /// How long each project that has been called for wants the daemon to go on without calls; none for the usual time.
+    idle_exits: Mutex<HashMap<PathBuf, Option<Duration>>>,
 }
 
 impl Projects {
@@ -62,6 +67,7 @@ impl Projects {
             databases: Mutex::default(),
             opened: watch::Sender::new(0),
             slots: Mutex::default(),
+            idle_exits: Mutex::default(),
         }
     }
 
@@ -87,8 +93,13 @@ impl Projects {
             // back into the old file before SQLite can take it for the new one's.
             self.close_open(&mut slot).await;
         }
-        self.databases().insert(db_path.clone());
-        let (path, endpoint) = (db_path.clone(), self.endpoint.clone());
+        self.open_into(&mut slot, root, db_path).await
+    }
+
+    /// Opens a database for a slot that is empty.
+    async fn open_into(&self, slot: &mut Slot, root: &Path, db_path: &Path) -> Result<Arc<Plane>, Denial> {
+        self.databases().insert(db_path.to_path_buf());
+        let (path, endpoint) = (db_path.to_path_buf(), self.endpoint.clone());
         #[expect(
             clippy::disallowed_methods,
             reason = "awaited right here, so a drain waits for it with the call"
@@ -106,7 +117,13 @@ impl Projects {
         })?;
         let plane = Arc::new(plane);
         tracing::info!(root = %root.display(), "project opened");
-        slot.open = Some(Open { plane: plane.clone(), root: root.clone(), identity, _lock: lock });
+        slot.open = Some(Open {
+            plane: plane.clone(),
+            root: root.to_path_buf(),
+            identity,
+            schedule: Arc::default(),
+            _lock: lock,
+        });
         self.opened.send_modify(|count| *count += 1);
         Ok(plane)
     }
@@ -123,6 +140,30 @@ impl Projects {
         let slot = slot.lock().await;
         let plane = &slot.open.as_ref()?.plane;
         Some((plane.plane_id().to_owned(), plane.follow()))
+    }
+
+    /// Puts another file in the place of a project's database, by `swap`, while nobody has it open, and opens it. Calls that
+    /// come meanwhile wait; what was acknowledged before is in the old file when `swap` is called.
+    ///
+    /// # Errors
+    /// What `swap` denies or what stands in the way of opening; calls go on with what stands in the database's place then.
+    pub(crate) async fn replace<T: Send + 'static>(
+        &self,
+        binding: &Binding,
+        swap: impl FnOnce() -> Result<T, Denial> + Send + 'static,
+    ) -> Result<T, Denial> {
+        let (root, db_path) = (binding.root()?, &binding.db_path);
+        let slot = self.slot(db_path)?;
+        let mut slot = slot.lock().await;
+        self.close_open(&mut slot).await;
+        let (path, endpoint) = (db_path.clone(), self.endpoint.clone());
+        let swapped = care::blocking(move || {
+            let _lock = open::lock_of(&path, &endpoint)?;
+            swap()
+        })
+        .await?;
+        self.open_into(&mut slot, root, db_path).await?;
+        Ok(swapped)
     }
 
     /// The data plane of a connection's project when it is open, else what `look` makes of the file. Nobody opens the
@@ -190,7 +231,7 @@ impl Projects {
                     drop(plane);
                     self.close_slot(&slot).await;
                 }
-                Some((_, plane)) => plane.shrink_when_idle().await,
+                Some((_, plane)) => plane.rest_when_idle().await,
                 None => {
                     // Nobody else can hold an empty slot while the map is locked and the count is two: map and us.
                     let mut slots = self.lock();
@@ -200,6 +241,38 @@ impl Projects {
                 }
             }
         }
+    }
+
+    /// Notes what a project that is called for wants of the daemon.
+    pub(crate) fn note(&self, binding: &Binding) {
+        let Some(root) = &binding.root else { return };
+        let wanted = binding.config.daemon.idle_exit.map(|span| span.0);
+        self.idle_exits.lock().unwrap_or_else(PoisonError::into_inner).insert(root.clone(), wanted);
+    }
+
+    /// How many seconds the daemon goes on without calls: as long as the most patient of its projects wants.
+    pub fn idle_exit(&self, usual: u64) -> u64 {
+        let wanted = self.idle_exits.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.values().map(|wanted| wanted.map_or(usual, |wanted| wanted.as_secs())).max().unwrap_or(usual)
+    }
+
+    /// The open projects that it is time to look at for a backup.
+    pub(crate) fn looks(&self) -> Vec<Look> {
+        let slots: Vec<_> = self.lock().values().cloned().collect();
+        let look = |slot: Arc<tokio::sync::Mutex<Slot>>| {
+            let slot = slot.try_lock().ok()?;
+            let Open { plane, root, schedule, .. } = slot.open.as_ref()?;
+            let due = !plane.is_closed() && schedule.begin();
+            due.then(|| Look { plane: plane.clone(), root: root.clone(), schedule: schedule.clone() })
+        };
+        slots.into_iter().filter_map(look).collect()
+    }
+
+    /// How the backups of an open project go; none when it is not open.
+    pub async fn schedule(&self, binding: &Binding) -> Option<Arc<Schedule>> {
+        let slot = self.lock().get(&key(&binding.db_path)?).cloned()?;
+        let slot = slot.lock().await;
+        slot.open.as_ref().map(|open| open.schedule.clone())
     }
 
     /// How many planes are open.

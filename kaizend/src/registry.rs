@@ -107,7 +107,7 @@ pub trait ReadOperation: Operation {
 /// An operation that writes.
 pub trait WriteOperation: Operation {
     /// What `prepare` hands to `apply`.
-    type Prepared: Send + 'static;
+    type Prepared: Send + Sync + 'static;
 
     /// Checks the parameters and does all that may take time: files, hashes, the network.
     fn prepare(
@@ -125,6 +125,16 @@ pub trait WriteOperation: Operation {
     /// # Errors
     /// A denial; all that was written so far is rolled back.
     fn apply(tx: &mut WriteTx<'_>, prepared: &Self::Prepared) -> Result<Self::Output, Denial>;
+
+    /// What can only be done once the write is durable, such as deleting files that no row names any more. It gets the
+    /// reply and returns the one that is sent. A crash before it, or a call that is sent again, leaves it undone.
+    fn finish(
+        _context: &Context,
+        _prepared: &Self::Prepared,
+        reply: String,
+    ) -> impl Future<Output = Result<String, Denial>> + Send {
+        std::future::ready(Ok(reply))
+    }
 }
 
 /// The operations that have a handler, and the RPC methods that they became.
@@ -177,20 +187,21 @@ impl Registry {
         self.method::<O, _, _>(async |context, params, carried| {
             let Carried { key, redact, mut warnings } = carried;
             let caller = context.binding.caller(redact, &mut warnings)?;
-            let prepared = O::prepare(&context, params).await?;
+            let prepared = Arc::new(O::prepare(&context, params).await?);
             let plane = context.plane().await?;
             let file = O::file(&prepared);
+            let given = prepared.clone();
             let apply = Box::new(move |tx: &mut WriteTx<'_>| {
                 for warning in &warnings {
                     tx.warn(warning.as_str());
                 }
-                to_text(&O::apply(tx, &prepared)?)
+                to_text(&O::apply(tx, &given)?)
             });
             let outcome = plane.write(O::CODE, caller, key, apply).await;
             if let Some(file) = file {
                 file.settle(&outcome);
             }
-            outcome
+            O::finish(&context, &prepared, outcome?).await
         })
     }
 

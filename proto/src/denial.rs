@@ -151,6 +151,10 @@ codes! {
     Timeout "DENIED_TIMEOUT" Busy 75 "Look at the daemon (`kaizenctl daemon status`), then repeat the call; a write with the same --key happens once.";
     Cancelled "DENIED_CANCELLED" Cancelled 130 "Nothing; the caller took the call back.";
     Draining "DENIED_DRAINING" Draining 75 "Repeat the call; a new daemon takes it.";
+    BackupInvalid "DENIED_BACKUP_INVALID" Conflict 1 "Restore another backup; `kaizenctl K3 --list` shows them and checks their hashes.";
+    PlaneNotEmpty "DENIED_PLANE_NOT_EMPTY" Conflict 1 "Import into a project without records, such as a new directory after `kaizenctl init`.";
+    ExportInvalid "DENIED_EXPORT_INVALID" Invalid 2 "Export again with `kaizenctl K13`, and copy the whole file.";
+    FileExists "DENIED_FILE_EXISTS" Conflict 2 "Name a file that does not exist yet, or leave --path out.";
     Config "DENIED_CONFIG" Invalid 2 "Correct kaizen.toml.";
     RuntimeDir "DENIED_RUNTIME_DIR" Conflict 1 "Make the directory writable for this user alone, or set KAIZEN_RUNTIME_DIR to one that is.";
     DaemonUnreachable "DENIED_DAEMON_UNREACHABLE" Internal 1 "Allow this process to use the local socket that is named.";

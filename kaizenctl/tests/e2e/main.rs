@@ -8,13 +8,17 @@
 )]
 
 mod artifact;
+mod backup;
 mod checks;
 mod cli;
 mod completions;
 mod concurrency;
+mod config;
 mod context;
 mod core;
 mod denials;
+mod doctor;
+mod export;
 mod gotcha;
 mod help;
 mod init;
@@ -31,12 +35,14 @@ mod peers;
 mod permissions;
 mod policy;
 mod project;
+mod purge;
 mod quality;
 mod reading;
 mod record;
 mod redaction;
 mod replaced;
 mod report;
+mod restore;
 mod rows;
 mod rpc;
 mod setup;

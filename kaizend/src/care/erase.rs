@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::blocking;
 use super::integrity::content;
-use super::manifest::blocking;
 use crate::families::record;
 use crate::files;
 use crate::plane::tables::Table;

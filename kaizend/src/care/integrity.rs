@@ -20,7 +20,6 @@ use kaizen_proto::time::Timestamp;
 use rusqlite::Connection;
 
 use self::findings::{Check, Findings};
-use super::manifest;
 use crate::plane::writer::Writer;
 use crate::plane::{Plane, fault, migrate, open, schema, tables};
 
@@ -72,7 +71,7 @@ impl Found {
 /// What stands in the way of reading. What is wrong with the plane is part of the outcome.
 pub async fn check(plane: &Plane) -> Result<Integrity, Denial> {
     let db_path = plane.db_path().to_path_buf();
-    let mut found = manifest::blocking(move || examine(&db_path)).await?;
+    let mut found = super::blocking(move || examine(&db_path)).await?;
     let mut note = format!(
         "Checked on one snapshot: the file, foreign keys, {} references, content hashes, revisions, the journal from its \
          first entry, every row against the journal, derived data and the schema.",
@@ -102,7 +101,24 @@ pub async fn check(plane: &Plane) -> Result<Integrity, Denial> {
             Err(denial) => note.push_str(&format!(" The plane takes no writes yet: {denial}.")),
         }
     }
-    Ok(Integrity {
+    Ok(outcome(found, ok, note))
+}
+
+/// Checks a database that is not open as a plane, and mends nothing. Says too whether only derived data is wrong.
+///
+/// # Errors
+/// What stands in the way of reading.
+pub(crate) fn look(db_path: &Path) -> Result<(Integrity, bool), Denial> {
+    let found = examine(db_path)?;
+    let only_derived = found.only_derived();
+    let ok = only_derived && found.findings.total() == 0;
+    let faults = found.findings.summary();
+    let note = if faults.is_empty() { "Checked in full.".to_owned() } else { format!("Faults: {faults}.") };
+    Ok((outcome(found, ok, note), only_derived))
+}
+
+fn outcome(found: Found, ok: bool, note: String) -> Integrity {
+    Integrity {
         ok,
         total_orphans: found.total_orphans(),
         relationships_checked: references::checked(),
@@ -112,7 +128,7 @@ pub async fn check(plane: &Plane) -> Result<Integrity, Denial> {
         rows_checked: found.rows_checked,
         journal: found.journal,
         note,
-    })
+    }
 }
 
 /// Reads the snapshot.

@@ -1,19 +1,16 @@
 //! Backups and manifests as files under the project's root.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::io::{Read, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
 
-use kaizen_proto::canonical_json::sha256_hex;
 use kaizen_proto::denial::Denial;
-use kaizen_proto::families::core::{BackedUp, BackupManifest, ManifestWritten, PlaneManifest, WrittenFile};
+use kaizen_proto::families::core::{BackedUp, ManifestWritten, PlaneManifest, WrittenFile};
 use kaizen_proto::operation::Status;
 use kaizen_proto::time::Timestamp;
 
-use super::backup;
+use super::{backup, blocking};
 use crate::files;
-use crate::plane::{Plane, fault, migrate, open, schema, write_tx};
+use crate::plane::{Plane, fault, open, schema};
 
 /// A name that carries the time and cannot meet another one of the same second.
 pub(crate) fn stamped() -> String {
@@ -21,75 +18,68 @@ pub(crate) fn stamped() -> String {
     format!("{}-{}", Timestamp::now().file_stamp(), &unique[unique.len() - 8..])
 }
 
-fn shown(root: &Path, path: &Path) -> String {
+pub(super) fn shown(root: &Path, path: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).display().to_string()
 }
 
-fn written(root: &Path, path: &Path) -> Result<WrittenFile, Denial> {
-    let contents = std::fs::read(path).map_err(|error| fault::from_io("read a file back", path, &error))?;
-    Ok(described(root, path, &contents))
+/// The hash and size of a file, read in pieces.
+fn described(root: &Path, path: &Path, file: impl Read) -> Result<WrittenFile, Denial> {
+    let (sha256, bytes) =
+        files::digest(file).map_err(|error| fault::from_io("read a file back", path, &error))?;
+    Ok(WrittenFile { path: shown(root, path), sha256, bytes: i64::try_from(bytes).unwrap_or(i64::MAX) })
 }
 
-fn described(root: &Path, path: &Path, contents: &[u8]) -> WrittenFile {
-    WrittenFile {
-        path: shown(root, path),
-        sha256: sha256_hex(contents),
-        bytes: i64::try_from(contents.len()).unwrap_or(i64::MAX),
-    }
-}
-
-/// The bytes of a file that stays open, from its start whatever was read of it before.
-fn contents(mut file: &File, path: &Path) -> Result<Vec<u8>, Denial> {
-    let mut contents = Vec::new();
-    file.seek(SeekFrom::Start(0))
-        .and_then(|_| file.read_to_end(&mut contents))
-        .map_err(|error| fault::from_io("read the database", path, &error))?;
-    Ok(contents)
-}
-
-/// Runs work that blocks off the threads that serve calls.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Denial> + Send + 'static,
-) -> Result<T, Denial> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "awaited right here, so a drain waits for it with the call"
-    )]
-    let working = tokio::task::spawn_blocking(work);
-    working.await.unwrap_or_else(|error| Err(fault::unexpected("finish the work", &error)))
-}
-
-/// K3: a checked copy of the database with a manifest beside it.
+/// K3: a checked copy of the database with a manifest beside it. With `keep`, older ones are deleted: a scheduled backup
+/// takes the place of scheduled ones only, one that somebody asks for also that of others.
 ///
 /// # Errors
 /// What the disk or SQLite denies.
-pub async fn back_up(plane: &Plane, root: &Path) -> Result<BackedUp, Denial> {
+pub async fn back_up(
+    plane: &Plane,
+    root: &Path,
+    kind: backup::Kind,
+    keep: Option<usize>,
+) -> Result<BackedUp, Denial> {
     let (db_path, root) = (plane.db_path().to_path_buf(), root.to_path_buf());
     blocking(move || {
-        let directory = db_path.with_file_name("backups").join(stamped());
-        let copy = backup::copy_database(&open::reader_connection(&db_path)?, &directory)?;
-        let head = {
-            let fail = |error: rusqlite::Error| fault::from_rusqlite("read the copy", &error);
-            let copied = open::reader_connection(&copy)?;
-            let rows =
-                write_tx::query(&copied, "SELECT seq, chain_hash FROM plane_head", &[]).map_err(fail)?;
-            rows.into_iter().next()
-        };
-        let files = vec![written(&root, &copy)?];
-        let manifest = BackupManifest {
-            created_at: Timestamp::now().to_string(),
-            db_path: db_path.display().to_string(),
-            files: files.clone(),
-            seq: head.as_ref().map_or(0, |head| head.integer("seq")),
-            chain_hash: head.as_ref().map_or_else(String::new, |head| head.text("chain_hash").to_owned()),
-        };
-        let path = directory.join("backup-manifest.json");
-        files::write(&path, pretty(&manifest)?.as_bytes())?;
+        let directory = backup::directory_of(&db_path).join(stamped());
+        let connection = open::reader_connection(&db_path)?;
+        let made = backup::make(&connection, &db_path, Some(&root), &directory, kind)?;
+        let removed = keep.map(|keep| {
+            backup::retain(&db_path, keep, |backup| match kind {
+                backup::Kind::Scheduled => backup.manifest.kind == kind.text(),
+                _ => backup.is_regular(),
+            })
+        });
+        let removed = removed.transpose()?;
         Ok(BackedUp {
             status: Status::Ok,
-            backup_dir: shown(&root, &directory),
-            files,
-            manifest: shown(&root, &path),
+            backup_dir: Some(shown(&root, &directory)),
+            files: Some(made.manifest.files),
+            manifest: Some(shown(&root, &directory.join(backup::MANIFEST))),
+            removed: removed.map(|removed| removed.iter().map(|directory| shown(&root, directory)).collect()),
+            count: None,
+            records: None,
+        })
+    })
+    .await
+}
+
+/// K3 `--list`: the backups, each compared with its manifest.
+///
+/// # Errors
+/// What the disk denies.
+pub async fn list_backups(db_path: PathBuf, root: PathBuf) -> Result<BackedUp, Denial> {
+    blocking(move || {
+        let records: Vec<_> = backup::list(&db_path)?.iter().map(|backup| backup.listed(&root)).collect();
+        Ok(BackedUp {
+            status: Status::Ok,
+            backup_dir: None,
+            files: None,
+            manifest: None,
+            removed: None,
+            count: Some(records.len()),
+            records: Some(records),
         })
     })
     .await
@@ -107,24 +97,27 @@ pub async fn write(plane: &Plane, root: &Path) -> Result<ManifestWritten, Denial
         let fail = |error: rusqlite::Error| fault::from_rusqlite("count rows", &error);
         let mut connection = open::reader_connection(&db_path)?;
         let snapshot = connection.transaction().map_err(fail)?;
-        let mut table_counts = BTreeMap::new();
-        for table in migrate::original_tables() {
-            let rows = write_tx::query(&snapshot, &format!("SELECT count(*) AS rows FROM {table}"), &[])
-                .map_err(fail)?;
-            table_counts.insert(table.to_owned(), rows.first().map_or(0, |row| row.integer("rows")));
-        }
+        let table_counts = backup::counts(&snapshot)?;
         let state = schema::state(&snapshot, &db_path).map_err(fail)?;
         drop(snapshot);
-        let mut files = vec![described(&root, &db_path, &contents(&file, &db_path)?)];
+        // The descriptor stays open, so what was read of it before must be forgotten.
+        (&*file)
+            .seek(SeekFrom::Start(0))
+            .map_err(|error| fault::from_io("read the database", &db_path, &error))?;
+        let mut written = vec![described(&root, &db_path, &*file)?];
         let mut log = db_path.clone().into_os_string();
         log.push("-wal");
-        let log = std::path::PathBuf::from(log);
+        let log = PathBuf::from(log);
         // SQLite locks the database and the index of the log, never the log itself.
-        if log.exists() {
-            files.push(written(&root, &log)?);
+        if let Ok(file) = files::open(&log) {
+            written.push(described(&root, &log, file)?);
         }
-        let manifest =
-            PlaneManifest { created_at: Timestamp::now().to_string(), schema: state, table_counts, files };
+        let manifest = PlaneManifest {
+            created_at: Timestamp::now().to_string(),
+            schema: state,
+            table_counts,
+            files: written,
+        };
         let name = format!("kaizen-db-manifest-{}.json", stamped());
         let path = db_path.with_file_name("manifests").join(name);
         files::write(&path, pretty(&manifest)?.as_bytes())?;
@@ -133,7 +126,7 @@ pub async fn write(plane: &Plane, root: &Path) -> Result<ManifestWritten, Denial
     .await
 }
 
-fn pretty<T: serde::Serialize>(value: &T) -> Result<String, Denial> {
+pub(super) fn pretty<T: serde::Serialize>(value: &T) -> Result<String, Denial> {
     serde_json::to_string_pretty(value)
         .map(|text| text + "\n")
         .map_err(|error| fault::unexpected("write a manifest", &error))

@@ -35,15 +35,15 @@ pub fn register(registry: &mut Registry) {
 
 /// A path that a caller gave, with `..` and symbolic links resolved.
 #[derive(Debug)]
-struct Resolved {
+pub(crate) struct Resolved {
     /// The file, or what would be the file if it existed.
-    file: PathBuf,
+    pub(crate) file: PathBuf,
     /// The path under the root with `/`, or `external:NAME`.
-    shown: String,
+    pub(crate) shown: String,
 }
 
 /// Resolves a path against the project's root and keeps it inside.
-fn resolve(root: &Path, path: Option<&String>, allow_external: bool) -> Result<Resolved, Denial> {
+pub(crate) fn resolve(root: &Path, path: Option<&String>, allow_external: bool) -> Result<Resolved, Denial> {
     let path = path.filter(|path| !path.is_empty()).ok_or_else(|| Denial::new(Code::PathRequired))?;
     limits::check_bytes("path", path, PATH_BYTES)?;
     let joined = root.join(path);

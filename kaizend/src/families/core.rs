@@ -3,17 +3,23 @@
 mod find;
 mod inspect;
 mod journal;
+mod purge;
 mod snippet;
 
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::core::{
-    BackedUp, CheckPlane, FoundOperations, JournalRead, ManifestWritten, Nothing, OperationFind,
-    OperationWanted, PlaneBackup, PlaneCheck, PlaneChecked, RecordErase, RecordErased, RecordFind,
-    RecordInspect, SchemaReport, SchemaState, SchemaStatus, WhatToErase, WriteManifest,
+    BackUp, BackedUp, CheckPlane, ConfigShow, Doctor, Examined, ExportPlane, Exported, FoundOperations,
+    ImportPlane, Imported, JournalRead, ManifestWritten, Nothing, OperationFind, OperationWanted,
+    PlaneBackup, PlaneCheck, PlaneChecked, PlaneExport, PlaneImport, PlaneRestore, RecordErase, RecordErased,
+    RecordFind, RecordInspect, RestoreBackup, Restored, SchemaReport, SchemaState, SchemaStatus,
+    SettingShown, Settings, TestPurge, WhatToErase, WhatToExamine, WriteManifest,
 };
+use kaizen_proto::hello::RootSource;
 use kaizen_proto::operation::Status;
 
-use crate::care::{erase, integrity, manifest};
+use crate::care::config::Span;
+use crate::care::{backup, doctor, erase, export, import, integrity, manifest, restore};
+use crate::lifecycle;
 use crate::plane::schema;
 use crate::registry::{Context, PlainOperation, Registry};
 
@@ -28,7 +34,13 @@ pub fn register(registry: &mut Registry) {
         .read::<RecordInspect>()
         .read::<RecordFind>()
         .read::<JournalRead>()
-        .plain::<RecordErase>();
+        .plain::<RecordErase>()
+        .write::<TestPurge>()
+        .plain::<Doctor>()
+        .plain::<PlaneRestore>()
+        .plain::<PlaneExport>()
+        .plain::<PlaneImport>()
+        .plain::<ConfigShow>();
 }
 
 impl PlainOperation for OperationFind {
@@ -109,11 +121,24 @@ async fn restamp(context: &Context, checked: &mut PlaneChecked) -> Result<(), De
 }
 
 impl PlainOperation for PlaneBackup {
-    async fn run(context: &Context, _params: Nothing) -> Result<BackedUp, Denial> {
+    async fn run(context: &Context, params: BackUp) -> Result<BackedUp, Denial> {
+        let keep = match params.keep {
+            None => None,
+            Some(keep) => Some(usize::try_from(keep).ok().filter(|keep| *keep > 0).ok_or_else(|| {
+                Denial::usage("--keep takes a number from 1 on; the new backup is one of them")
+            })?),
+        };
+        let root = context.binding.root()?;
+        if params.list {
+            if keep.is_some() {
+                return Err(Denial::usage("--list makes no backup, so it takes no --keep"));
+            }
+            return manifest::list_backups(context.binding.db_path.clone(), root.clone()).await;
+        }
         let plane = context.plane().await?;
         // The gate of every read.
         drop(plane.read().await?);
-        manifest::back_up(&plane, context.binding.root()?).await
+        manifest::back_up(&plane, root, backup::Kind::Manual, keep).await
     }
 }
 
@@ -130,5 +155,85 @@ impl PlainOperation for RecordErase {
         let caller = context.binding.caller(false, &mut Vec::new())?;
         let plane = context.plane().await?;
         erase::run(&plane, context.binding.root()?, caller, request).await
+    }
+}
+
+impl PlainOperation for PlaneRestore {
+    async fn run(context: &Context, params: RestoreBackup) -> Result<Restored, Denial> {
+        restore::restore(context, params).await
+    }
+}
+
+impl PlainOperation for PlaneExport {
+    async fn run(context: &Context, params: ExportPlane) -> Result<Exported, Denial> {
+        export::export(context, params).await
+    }
+}
+
+impl PlainOperation for PlaneImport {
+    async fn run(context: &Context, params: ImportPlane) -> Result<Imported, Denial> {
+        import::import(context, params).await
+    }
+}
+
+impl PlainOperation for Doctor {
+    async fn run(context: &Context, params: WhatToExamine) -> Result<Examined, Denial> {
+        doctor::examine(context, params).await
+    }
+}
+
+impl PlainOperation for ConfigShow {
+    async fn run(context: &Context, _params: Nothing) -> Result<Settings, Denial> {
+        let (binding, root) = (&context.binding, context.binding.root()?);
+        let path = root.join("kaizen.toml");
+        let by_environment = lifecycle::idle_exit_of_environment();
+        let idle = by_environment.unwrap_or(lifecycle::DAEMON_IDLE);
+        let idle = Span(std::time::Duration::from_secs(idle));
+        let shown = |name: &str, value: String, source: &str| SettingShown {
+            name: name.to_owned(),
+            value,
+            source: source.to_owned(),
+        };
+        let found = match binding.root_source {
+            RootSource::Named => "--project or KAIZEN_REPO_ROOT",
+            RootSource::Found => "found upwards",
+            RootSource::Fallback => "working directory",
+        };
+        let mut records = vec![shown("project.root", root.display().to_string(), found)];
+        for setting in binding.config.settings(root, idle) {
+            let source = if setting.is_set { "kaizen.toml" } else { "default" };
+            records.push(match by_environment {
+                Some(_) if setting.name == "daemon.idle_exit" => {
+                    shown(setting.name, idle.to_string(), "KAIZEN_IDLE_EXIT")
+                }
+                _ => shown(setting.name, setting.value, source),
+            });
+        }
+        let runtime = context.daemon.runtime.path().display().to_string();
+        let is_named = std::env::var_os("KAIZEN_RUNTIME_DIR").is_some_and(|value| !value.is_empty());
+        records.push(shown(
+            "daemon.runtime_dir",
+            runtime,
+            if is_named { "KAIZEN_RUNTIME_DIR" } else { "default" },
+        ));
+        let log = ["KAIZEN_LOG", "RUST_LOG"].into_iter().find_map(|name| {
+            std::env::var(name).ok().filter(|value| !value.is_empty()).map(|value| (name, value))
+        });
+        let (source, log) = log.unwrap_or(("default", "info".to_owned()));
+        records.push(shown("daemon.log", log, source));
+        for (name, value, source) in [
+            ("caller.actor", &binding.caller.actor, "--actor or KAIZEN_ACTOR"),
+            ("caller.session", &binding.caller.session, "--session or KAIZEN_SESSION"),
+        ] {
+            let source = if value.is_some() { source } else { "default" };
+            records.push(shown(name, value.clone().unwrap_or_default(), source));
+        }
+        Ok(Settings {
+            status: Status::Ok,
+            exists: path.exists(),
+            path: path.display().to_string(),
+            count: records.len(),
+            records,
+        })
     }
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::record;
 use super::report::selection::{Selection, in_words};
-use crate::care::manifest::blocking;
+use crate::care::blocking;
 use crate::plane::{Cell, ReadTx, Row, WriteTx};
 use crate::registry::{Context, Registry, WriteOperation};
 use crate::report::escape::slug;

@@ -17,7 +17,7 @@ use kaizen_proto::families::migration::{
 use kaizen_proto::hello::RootSource;
 use kaizen_proto::operation::Status;
 
-use crate::care::manifest::blocking;
+use crate::care::blocking;
 use crate::daemon::Binding;
 use crate::files;
 use crate::registry::{Context, PlainOperation, Registry};

@@ -13,7 +13,7 @@ use kaizen_proto::{id, limits, record_schema};
 use serde_json::json;
 
 use super::record::{self, Listing, Window};
-use crate::care::manifest::blocking;
+use crate::care::blocking;
 use crate::plane::{Cell, ReadTx, WriteTx, fault, value};
 use crate::registry::{Context, ReadOperation, Registry, WriteOperation};
 use crate::{files, report};

@@ -26,17 +26,15 @@ const TICK: Duration = Duration::from_secs(1);
 /// A project that nobody has used for this long is closed, in seconds.
 const PROJECT_IDLE: u64 = 10 * 60;
 /// A daemon without calls ends after this long, in seconds.
-const DAEMON_IDLE: u64 = 30 * 60;
+pub const DAEMON_IDLE: u64 = 30 * 60;
 
 /// How a daemon is run.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where it listens and keeps its lock.
     pub runtime: RuntimeDir,
-    /// Seconds without calls after which it ends.
-    pub daemon_idle: u64,
-    /// Seconds without calls after which a project is closed.
-    pub project_idle: u64,
+    /// Seconds without calls after which it ends, whatever its projects want.
+    pub daemon_idle: Option<u64>,
     /// How long a peer may leave its replies unread before it is dropped.
     pub peer_patience: Duration,
 }
@@ -45,16 +43,19 @@ impl Options {
     /// The usual options for a runtime directory. `KAIZEN_IDLE_EXIT` overrides the seconds until an idle daemon ends,
     /// `KAIZEN_PEER_TIMEOUT` those until a peer that does not read is dropped.
     pub fn new(runtime: RuntimeDir) -> Self {
-        let seconds = |name: &str| std::env::var(name).ok().and_then(|seconds| seconds.parse::<u64>().ok());
-        let daemon_idle = seconds("KAIZEN_IDLE_EXIT").unwrap_or(DAEMON_IDLE);
-        let patience = seconds("KAIZEN_PEER_TIMEOUT").filter(|seconds| *seconds > 0);
+        let patience =
+            std::env::var("KAIZEN_PEER_TIMEOUT").ok().and_then(|seconds| seconds.parse::<u64>().ok());
         Options {
             runtime,
-            daemon_idle,
-            project_idle: PROJECT_IDLE.min(daemon_idle),
-            peer_patience: patience.map_or(PEER_PATIENCE, Duration::from_secs),
+            daemon_idle: idle_exit_of_environment(),
+            peer_patience: patience.filter(|seconds| *seconds > 0).map_or(PEER_PATIENCE, Duration::from_secs),
         }
     }
+}
+
+/// What `KAIZEN_IDLE_EXIT` says: after how many seconds an idle daemon ends.
+pub fn idle_exit_of_environment() -> Option<u64> {
+    std::env::var("KAIZEN_IDLE_EXIT").ok().and_then(|seconds| seconds.parse().ok())
 }
 
 /// The lock that makes this process the user's daemon, and what it listens on. Only its holder may unlink the socket.
@@ -141,8 +142,12 @@ pub async fn serve(claim: Claim, options: &Options, ready: impl FnOnce()) -> Res
                 break;
             }
             _ = tick.tick() => {
-                daemon.projects.close_idle(options.project_idle).await;
-                if daemon.calls() == 0 && daemon.idle_seconds() >= options.daemon_idle {
+                let idle = options.daemon_idle.unwrap_or_else(|| daemon.projects.idle_exit(DAEMON_IDLE));
+                daemon.projects.close_idle(PROJECT_IDLE.min(idle)).await;
+                for look in daemon.projects.looks() {
+                    daemon.tasks.spawn(look.run());
+                }
+                if daemon.calls() == 0 && daemon.idle_seconds() >= idle {
                     tracing::info!("nothing to do");
                     break;
                 }

@@ -143,7 +143,11 @@ pub(super) fn changed(
             }
             "verification_events" => {
                 add(deltas, VERIFICATIONS, row.bucket(), sign);
-                verification(connection, &row, sign)?;
+                if sign > 0 && before.is_none() {
+                    new_verification(connection, &row)?;
+                } else {
+                    settle(connection, &row)?;
+                }
             }
             _ => {}
         }
@@ -180,14 +184,11 @@ fn ledger_event(
     Ok(())
 }
 
-/// Verifications are only ever added, or purged when a deletion makes the list of open ones stale as a whole.
-fn verification(connection: &Connection, row: &Named<'_>, sign: i64) -> rusqlite::Result<()> {
+/// A new verification is later than all others: it blocks, or it clears what it covers.
+fn new_verification(connection: &Connection, row: &Named<'_>) -> rusqlite::Result<()> {
     let conclusion = row.text("conclusion").unwrap_or_default();
     let (task_id, proof_id) = (row.get("task_id"), row.get("proof_id"));
-    if sign < 0 {
-        let sql = "DELETE FROM open_blockers WHERE verification_id = $1";
-        execute(connection, sql, &[row.get("id")])?;
-    } else if BLOCKING.contains(&conclusion) {
+    if BLOCKING.contains(&conclusion) {
         execute(
             connection,
             "INSERT INTO open_blockers (verification_id, created_at, task_id, proof_id) VALUES ($1, $2, $3, $4)",
@@ -200,6 +201,23 @@ fn verification(connection: &Connection, row: &Named<'_>, sign: i64) -> rusqlite
         execute(connection, "DELETE FROM open_blockers WHERE verification_id = $1", &[proof_id])?;
     }
     Ok(())
+}
+
+/// A verification that was changed or deleted may have covered others, which block again: everything that it has to do
+/// with is judged anew. The row itself is already written or gone.
+fn settle(connection: &Connection, row: &Named<'_>) -> rusqlite::Result<()> {
+    // SQLite numbers `$` parameters as they come, so each must appear first in the order of the list.
+    let concerned = [row.get("id"), row.get("proof_id"), row.get("task_id")];
+    execute(
+        connection,
+        "DELETE FROM open_blockers WHERE verification_id IN ($1, $2) OR task_id = $3 OR proof_id = $2",
+        &concerned,
+    )?;
+    let sql = format!(
+        "INSERT INTO open_blockers (verification_id, created_at, task_id, proof_id) {OPEN_BLOCKERS} \
+         AND (b.id IN ($1, $2) OR b.task_id = $3 OR b.proof_id = $2)"
+    );
+    execute(connection, &sql, &concerned).map(drop)
 }
 
 struct Named<'a> {

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::readers::ReadTx;
 use super::value::{Cell, Row};
-use super::write_tx::query;
+use super::write_tx::{execute, query};
 
 /// The `prev_hash` of the first entry.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -88,6 +88,33 @@ pub fn row_hash<'a>(columns: impl Iterator<Item = (&'a str, Cell<'a>)>, scratch:
     }
     scratch.push('}');
     hex(&Sha256::digest(scratch.as_bytes()))
+}
+
+/// Adds an entry to the journal. The caller moves the head.
+pub(crate) fn append(
+    connection: &Connection,
+    seq: i64,
+    prev_hash: &str,
+    chain_hash: &str,
+    entry: &Entry<'_>,
+) -> rusqlite::Result<()> {
+    execute(
+        connection,
+        "INSERT INTO journal (seq, at, operation, task_id, actor, session, rows, prev_hash, chain_hash) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        &[
+            Cell::Integer(seq),
+            Cell::Text(entry.at),
+            Cell::Text(entry.operation),
+            entry.task_id.into(),
+            entry.actor.into(),
+            entry.session.into(),
+            Cell::Text(entry.rows),
+            Cell::Text(prev_hash),
+            Cell::Text(chain_hash),
+        ],
+    )
+    .map(drop)
 }
 
 /// Adds `[table, id, hash]` to the canonical JSON list of an entry's rows, which starts as `[`.

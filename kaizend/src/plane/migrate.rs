@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use super::value::Cell;
 use super::write_tx::{execute, query};
 use super::{counters, fault, journal, schema, search_index};
+use crate::care::backup;
 
 /// One migration. Once it has been released its text never changes; a test compares the list with the folder.
 #[derive(Clone, Copy, Debug)]
@@ -47,12 +48,21 @@ pub fn original_tables() -> Vec<&'static str> {
 /// or what SQLite denies; nothing of a failed migration stays.
 pub(super) fn run(connection: &mut Connection, db_path: &Path) -> Result<(), Denial> {
     let applied = applied(connection, db_path)?;
+    if (1..MIGRATIONS.len()).contains(&applied) {
+        back_up(connection, db_path, applied)?;
+    }
+    run_on_copy(connection, db_path)
+}
+
+/// [`run`] without a backup, for a database that is itself a copy.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_on_copy(connection: &mut Connection, db_path: &Path) -> Result<(), Denial> {
+    let applied = applied(connection, db_path)?;
     let pending = &MIGRATIONS[applied..];
     if pending.is_empty() {
         return Ok(());
-    }
-    if applied > 0 {
-        back_up(connection, db_path, applied)?;
     }
     let stamped = stored_manifest(connection, applied)?;
     // Whoever altered the schema by hand should hear of it, so only a known stamp is renewed.
@@ -194,9 +204,8 @@ pub(crate) fn stamp(connection: &Connection, manifest_hash: &str, now: &str) -> 
 
 fn back_up(connection: &Connection, db_path: &Path, applied: usize) -> Result<(), Denial> {
     let stamp = Timestamp::now().file_stamp();
-    let directory =
-        db_path.with_file_name("backups").join(format!("{stamp}-before-migration-{}", applied + 1));
-    crate::care::backup::copy_database(connection, &directory).map(drop)
+    let directory = backup::directory_of(db_path).join(format!("{stamp}-before-migration-{}", applied + 1));
+    backup::make(connection, db_path, None, &directory, backup::Kind::Migration).map(drop)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub mod readers;
 pub mod references;
 pub mod schema;
 pub mod search_index;
+pub(crate) mod swap;
 pub mod tables;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
@@ -87,6 +88,9 @@ impl Shared {
     }
 }
 
+/// Seconds without a call after which a plane rests.
+const IDLE: u64 = 60;
+
 /// An open data plane.
 pub struct Plane {
     shared: Arc<Shared>,
@@ -95,6 +99,8 @@ pub struct Plane {
     thread: std::sync::Mutex<Option<std::thread::JoinHandle<()>>>,
     last_used: AtomicI64,
     id: String,
+    /// Which pause the plane has rested in, by the time of the call before it.
+    rested: AtomicI64,
     /// The database, open for reading as long as SQLite has it open: POSIX takes all locks of a process on a file away
     /// when any descriptor of it is closed, so nobody else here may open and close it.
     file: Arc<File>,
@@ -140,6 +146,7 @@ impl Plane {
             thread: std::sync::Mutex::new(Some(thread)),
             last_used: AtomicI64::new(Timestamp::now().micros()),
             id: plane_id,
+            rested: AtomicI64::new(0),
         };
         Ok((plane, opened.lock))
     }
@@ -220,6 +227,11 @@ impl Plane {
         self.shared.closed.load(Ordering::Acquire)
     }
 
+    /// Whether writes wait for a full check.
+    pub fn is_suspect(&self) -> bool {
+        self.shared.is_suspect()
+    }
+
     /// Writes that wait.
     pub fn queue_depth(&self) -> usize {
         writer::QUEUE - self.queue.capacity()
@@ -246,18 +258,15 @@ impl Plane {
         u64::try_from(idle / 1_000_000).unwrap_or(0)
     }
 
-    /// Gives cached memory back when nobody has called for a minute.
-    pub async fn shrink_when_idle(&self) {
-        if !(60..120).contains(&self.idle_seconds()) {
+    /// Rests when nobody has called for a minute: renews SQLite's statistics, writes the log back and makes it empty, so that
+    /// it costs no space, and gives cached memory back. Once in each pause.
+    pub async fn rest_when_idle(&self) {
+        let last_used = self.last_used.load(Ordering::Relaxed);
+        if self.idle_seconds() < IDLE || self.rested.swap(last_used, Ordering::Relaxed) == last_used {
             return;
         }
-        let shrink = Box::new(|writer: &mut Writer| {
-            if let Err(error) = writer.connection().execute_batch("PRAGMA shrink_memory") {
-                tracing::debug!(%error, "memory not given back");
-            }
-        });
-        // A closed queue has no memory to give back.
-        let _ = self.queue.send(Message::Chore(shrink)).await;
+        // A closed queue has nothing to rest from.
+        let _ = self.queue.send(Message::Chore(Box::new(Writer::settle))).await;
     }
 
     /// The denial when the writer has ended; the next call opens the plane anew.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kaizen_proto::denial::{Code, Denial};
 use rusqlite::{Connection, OpenFlags};
 
-use super::{fault, migrate};
+use super::{fault, migrate, swap};
 
 /// The oldest SQLite that is used: earlier ones can lose committed data when a commit races a checkpoint.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -93,6 +93,7 @@ pub(super) fn open(db_path: &Path, endpoint: &str) -> Result<Opened, Denial> {
     let directory = make_directories(db_path)?;
     check_filesystem(&directory)?;
     let lock = lock(&directory.join("kaizend.lock"), endpoint)?;
+    swap::finish(db_path)?;
     sniff(db_path)?;
     check_tables(db_path)?;
     let mut connection = writer_connection(db_path)?;
@@ -121,8 +122,8 @@ pub(crate) fn reader_connection(db_path: &Path) -> Result<Connection, Denial> {
     Ok(connection)
 }
 
-/// The connection that writes.
-pub(super) fn writer_connection(db_path: &Path) -> Result<Connection, Denial> {
+/// A connection that writes: the writer's, or that of a copy which is being made ready.
+pub(crate) fn writer_connection(db_path: &Path) -> Result<Connection, Denial> {
     let fail = |error: rusqlite::Error| {
         fault::from_rusqlite("open the database", &error).with("db_path", db_path.display().to_string())
     };
@@ -190,6 +191,14 @@ pub(crate) fn sniff(db_path: &Path) -> Result<(), Denial> {
         return Err(foreign("the Python harness wrote it in its own journal mode, which SQLite cannot read"));
     }
     Ok(())
+}
+
+/// Takes the lock beside a database whose directory exists.
+///
+/// # Errors
+/// `DENIED_OWNED` when another daemon has it.
+pub(crate) fn lock_of(db_path: &Path, endpoint: &str) -> Result<PlaneLock, Denial> {
+    lock(&db_path.with_file_name("kaizend.lock"), endpoint)
 }
 
 fn lock(path: &Path, endpoint: &str) -> Result<PlaneLock, Denial> {

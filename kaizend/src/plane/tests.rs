@@ -195,3 +195,33 @@ async fn every_definition_is_valid_sql() {
         connection.prepare(sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
     }
 }
+
+#[tokio::test]
+async fn a_pause_empties_the_log_and_stays_quiet_afterwards() {
+    let bench = bench();
+    write(&bench, good("p1")).await.unwrap();
+    let log = bench.path.with_file_name("kaizen.db-wal");
+    let bytes = || std::fs::metadata(&log).map_or(0, |log| log.len());
+    assert!(bytes() > 0);
+    let pause = async || {
+        bench.plane.rest_when_idle().await;
+        // The queue is in order: what was asked for before is done by now.
+        bench.plane.readers.acquire().await.unwrap();
+        let (done, wait) = tokio::sync::oneshot::channel();
+        let chore = Box::new(move |_: &mut super::Writer| done.send(()).unwrap());
+        bench.plane.queue.send(super::Message::Chore(chore)).await.unwrap();
+        wait.await.unwrap();
+    };
+    pause().await;
+    assert!(bytes() > 0, "a plane in use is left alone");
+    let long_ago = Timestamp::now().minus_days(1).micros();
+    bench.plane.last_used.store(long_ago, std::sync::atomic::Ordering::Relaxed);
+    pause().await;
+    assert_eq!(bytes(), 0);
+    // Once in each pause: what somebody else leaves in the log meanwhile is not the plane's to look at every second.
+    assert_eq!(bench.plane.rested.load(std::sync::atomic::Ordering::Relaxed), long_ago);
+    assert_eq!(count(&bench, "SELECT count(*) FROM subagent_packets"), 1);
+    write(&bench, good("p2")).await.unwrap();
+    bench.plane.close().await;
+    drop((bench.lock, bench.directory));
+}

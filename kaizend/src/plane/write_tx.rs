@@ -133,6 +133,28 @@ impl<'a> WriteTx<'a> {
         self.note(table, id, Some(&before), None)
     }
 
+    /// Deletes the rows with these values from a table that the journal does not cover.
+    ///
+    /// # Errors
+    /// What SQLite denies; a table that the journal covers is `ERROR_UNEXPECTED`.
+    pub fn discard(
+        &mut self,
+        table: &'static str,
+        conditions: &[(&'static str, Cell<'_>)],
+    ) -> Result<(), Denial> {
+        let table = self.table(table)?;
+        if table.journalled || conditions.is_empty() {
+            return Err(fault::unexpected("discard rows", &format!("{} is journalled", table.name)));
+        }
+        let mut sql = format!("DELETE FROM {} WHERE ", table.name);
+        for (at, (column, _)) in conditions.iter().enumerate() {
+            let and = if at == 0 { "" } else { " AND " };
+            sql.push_str(&format!("{and}\"{column}\" = ${}", at + 1));
+        }
+        let parameters: Vec<Cell<'_>> = conditions.iter().map(|(_, cell)| *cell).collect();
+        self.execute(&sql, &parameters)
+    }
+
     /// The first row of a query.
     ///
     /// # Errors
@@ -252,8 +274,8 @@ fn in_order(sql: &str) -> bool {
     })
 }
 
-/// Runs a statement on the writer's connection. For `plane` only.
-pub(super) fn execute(
+/// Runs a statement on a connection that writes. For `plane` and `care` only.
+pub(crate) fn execute(
     connection: &Connection,
     sql: &str,
     parameters: &[Cell<'_>],
@@ -308,8 +330,8 @@ fn exact_cell(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<OwnedCell>
     }
 }
 
-/// One value of a row of a blocking connection.
-fn owned_cell(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<OwnedCell> {
+/// One value of a row of a blocking connection. For `plane` and `care` only.
+pub(crate) fn owned_cell(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<OwnedCell> {
     use rusqlite::types::ValueRef;
     Ok(match row.get_ref(at)? {
         ValueRef::Null => OwnedCell::Null,

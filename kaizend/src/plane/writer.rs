@@ -153,9 +153,7 @@ impl Writer {
                 self.rest();
             }
         }
-        if let Err(error) = self.connection.execute_batch("PRAGMA optimize") {
-            tracing::debug!(%error, "statistics not renewed");
-        }
+        self.optimize();
         self.checkpoint(0, "TRUNCATE");
         // Closing makes a checkpoint too, which must not write into a file that somebody else has written.
         if self.shared.is_suspect() {
@@ -414,6 +412,34 @@ impl Writer {
             tracing::warn!(%error, "could not write the log back");
         }
         self.stamp = Stamp::of(&self.db_path);
+    }
+
+    /// What is done once in a longer pause. A log that a reader still needs stays as it is.
+    pub(super) fn settle(&mut self) {
+        self.optimize();
+        // Not waiting for a reader: the next caller would wait too.
+        if let Err(error) = self.connection.busy_timeout(Duration::ZERO) {
+            tracing::debug!(%error, "the next checkpoint may wait");
+        }
+        self.checkpoint(1, "TRUNCATE");
+        let rested = self
+            .connection
+            .busy_timeout(open::PATIENCE)
+            .and_then(|()| self.connection.execute_batch("PRAGMA shrink_memory"));
+        if let Err(error) = rested {
+            tracing::debug!(%error, "memory not given back");
+        }
+    }
+
+    /// Lets SQLite renew its statistics where they are out of date.
+    fn optimize(&self) {
+        // A file that somebody else has written is left alone.
+        if self.shared.is_suspect() || self.untouched().is_err() {
+            return;
+        }
+        if let Err(error) = self.connection.execute_batch("PRAGMA analysis_limit = 400; PRAGMA optimize") {
+            tracing::debug!(%error, "statistics not renewed");
+        }
     }
 
     /// What is done while nobody waits.

@@ -11,7 +11,7 @@ use kaizen_proto::id;
 use kaizen_proto::time::Timestamp;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::care::manifest::blocking;
+use crate::care::blocking;
 use crate::files;
 use crate::plane::{Cell, Plane, ReadTx, WriteTx, fault};
 use crate::registry::Context;

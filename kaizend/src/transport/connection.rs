@@ -239,6 +239,7 @@ impl Connection {
     fn hello(&mut self, id: &Id<'_>, params: Option<&str>) -> String {
         match parse::<Hello>(params).and_then(hello::bind) {
             Ok((binding, welcome)) => {
+                self.daemon.projects.note(&binding);
                 self.bound = Ok(Arc::new(binding));
                 answer(id, Ok(welcome))
             }

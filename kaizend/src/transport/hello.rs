@@ -32,10 +32,8 @@ pub fn bind(hello: Hello) -> Result<(Binding, Welcome), Denial> {
         }
     }
     let root = hello.project_root.as_deref().map(canonical_root).transpose()?;
-    let db_path = match &root {
-        Some(root) => Config::read(root)?.db_path(root),
-        None => PathBuf::new(),
-    };
+    let config = root.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+    let db_path = root.as_ref().map_or_else(PathBuf::new, |root| config.db_path(root));
     let welcome = Welcome {
         protocol: PROTOCOL,
         version: kaizen_proto::VERSION.into(),
@@ -57,6 +55,7 @@ pub fn bind(hello: Hello) -> Result<(Binding, Welcome), Denial> {
         root,
         db_path,
         cwd: hello.cwd.filter(|cwd| Path::new(cwd).is_absolute()).map(PathBuf::from),
+        config,
         root_source: hello.root_source,
         caller: Arc::new(caller),
         caller_warnings: warnings,

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+mod backup;
+mod export;
+mod look;
+mod purge;
+mod reading;
+
+pub use backup::*;
+pub use export::*;
+pub use look::*;
+pub use purge::*;
+pub use reading::*;
 
 use super::record::InspectRecord;
 use crate::operation::{NO_TWINS, Status};
-
-mod reading;
-
-pub use reading::*;
 
 crate::params! {
     /// What the operation should do.
@@ -339,28 +344,6 @@ crate::outputs! {
         required_action: String,
     }
 
-    /// A file that was written.
-    WrittenFile {
-        /// Path under the project's root.
-        path: String,
-        /// SHA-256.
-        sha256: String,
-        /// Size in bytes.
-        bytes: i64,
-    }
-
-    /// The data plane was backed up.
-    BackedUp {
-        /// OK.
-        status: Status,
-        /// The directory that holds the backup.
-        backup_dir: String,
-        /// The files of the backup.
-        files: Vec<WrittenFile>,
-        /// The backup's manifest.
-        manifest: String,
-    }
-
     /// What the data plane holds.
     PlaneManifest {
         /// When it was made.
@@ -384,21 +367,6 @@ crate::outputs! {
     }
 }
 
-/// What the backup's manifest file holds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct BackupManifest {
-    /// When the backup was made.
-    pub created_at: String,
-    /// Absolute path of the database that was backed up.
-    pub db_path: String,
-    /// The files of the backup.
-    pub files: Vec<WrittenFile>,
-    /// The number of the last journal entry in the backup.
-    pub seq: i64,
-    /// The hash of that entry, an anchor against which a restored plane can be compared.
-    pub chain_hash: String,
-}
-
 crate::operations! {
     /// Find the operation for a purpose
     K0 "op-find" "operation.find" Plain OperationFind(OperationWanted) -> FoundOperations,
@@ -413,13 +381,17 @@ crate::operations! {
         twins: NO_TWINS, keywords: "database version drift manifest",
         example: "kaizenctl K2 --json";
     /// Back up the data plane
-    K3 "db-backup" "plane.backup" Plain PlaneBackup(Nothing) -> BackedUp,
-        twins: NO_TWINS, keywords: "database copy save snapshot",
+    K3 "db-backup" "plane.backup" Plain PlaneBackup(BackUp) -> BackedUp,
+        twins: NO_TWINS, keywords: "database copy save snapshot list retention keep",
         example: "kaizenctl K3 --json";
     /// Write a manifest of the data plane with its row counts
     K6 "db-manifest" "plane.manifest" Plain WriteManifest(Nothing) -> ManifestWritten,
         twins: NO_TWINS, keywords: "database tables rows count statistics",
         example: "kaizenctl K6 --json";
+    /// Delete all test records
+    K7 "purge-test" "plane.purge_test" Write TestPurge(Nothing) -> TestPurged,
+        twins: NO_TWINS, keywords: "remove clean delete flagged rows cleanup trial",
+        example: "kaizenctl K7 --json";
     /// Show any record with its revisions and links
     K8 "record-inspect" "record.inspect" Read RecordInspect(InspectRecord) -> InspectedRecord,
         twins: NO_TWINS, keywords: "read open detail lineage history evidence links any id look up",
@@ -432,8 +404,28 @@ crate::operations! {
     K10 "journal" "journal.read" Read JournalRead(JournalWanted) -> JournalPage,
         twins: NO_TWINS, keywords: "log history changes events since cursor follow tail watch audit",
         example: "kaizenctl K10 --since 0 --limit 20 --json";
+    /// Put a backup in the place of the data plane
+    K11 "db-restore" "plane.restore" Plain PlaneRestore(RestoreBackup) -> Restored,
+        twins: NO_TWINS, keywords: "database backup recover bring back undo disaster",
+        example: "kaizenctl K11 --path AI/db/backups/BACKUP --json";
     /// Erase a secret from a record, its copies and the backups
     K12 "record-erase" "record.erase" Plain RecordErase(WhatToErase) -> RecordErased,
         twins: NO_TWINS, keywords: "secret leak password token remove forget purge redact",
         example: "kaizenctl K12 --id RECORD_ID --field body --json";
+    /// Write the data plane as JSON lines
+    K13 "export" "plane.export" Plain PlaneExport(ExportPlane) -> Exported,
+        twins: NO_TWINS, keywords: "database dump move jsonl copy another machine",
+        example: "kaizenctl K13 --include-test --include-policy --json";
+    /// Read JSON lines of an export into an empty data plane
+    K14 "import" "plane.import" Plain PlaneImport(ImportPlane) -> Imported,
+        twins: NO_TWINS, keywords: "database load move jsonl another machine",
+        example: "kaizenctl K14 --path plane.jsonl --json";
+    /// Examine the daemon, the project and its data plane, with a fix for each finding
+    K15 "doctor" "plane.doctor" Plain Doctor(WhatToExamine) -> Examined,
+        twins: NO_TWINS, keywords: "health diagnose problem check publish leak secrets disk permissions",
+        example: "kaizenctl K15 --publish --json";
+    /// Show the settings that take effect and where each comes from
+    K16 "config-show" "config.show" Plain ConfigShow(Nothing) -> Settings,
+        twins: NO_TWINS, keywords: "configuration settings kaizen.toml environment options",
+        example: "kaizenctl K16 --json";
 }

@@ -11,7 +11,7 @@ use kaizen_proto::families::work::{SubagentPacketCreate, TaskStart, TaskUpdate};
 use super::*;
 use crate::care::integrity;
 use crate::care::integrity::tests::lab::{Lab, filled};
-use crate::care::manifest;
+use crate::care::{backup, manifest};
 
 /// A secret of the class `aws_access_key`.
 const KEY: &str = concat!("AKIA", "IOSFODNN7EXAMPLE");
@@ -54,7 +54,7 @@ async fn a_secret_is_taken_out_of_records_copies_and_backups() {
     let new =
         json!({"title": "Leak", "summary": leak, "body": format!("{leak}\n{leak}"), "task_id": ids.task});
     let gotcha = id(&lab.write::<GotchaAdd>(new.clone()).await);
-    manifest::back_up(lab.plane(), &lab.root()).await.unwrap();
+    manifest::back_up(lab.plane(), &lab.root(), backup::Kind::Manual, None).await.unwrap();
     lab.write::<GotchaUpdate>(json!({"id": gotcha, "summary": "It is gone from here.", "body": "Gone."}))
         .await;
     let other = id(&lab.write::<GotchaAdd>(new).await);
@@ -67,7 +67,7 @@ async fn a_secret_is_taken_out_of_records_copies_and_backups() {
     .await;
     lab.write::<ProofAdd>(json!({"summary": "S.", "evidence": json!([{"at": leak}]).to_string()})).await;
     lab.write::<ArtifactAdd>(json!({"path": "file.txt", "body": leak})).await;
-    manifest::back_up(lab.plane(), &lab.root()).await.unwrap();
+    manifest::back_up(lab.plane(), &lab.root(), backup::Kind::Manual, None).await.unwrap();
     let export = lab.root().join("AI/db/exports/report.md");
     files::write(&export, leak.as_bytes()).unwrap();
     assert!(copies(&lab.root(), KEY).len() >= 4);
@@ -131,7 +131,7 @@ async fn a_secret_is_taken_out_of_records_copies_and_backups() {
 async fn what_a_crash_left_undone_is_done_by_the_same_call() {
     let lab = Lab::new();
     let task = id(&lab.write::<TaskStart>(json!({"title": "T", "summary": "S.", "body": KEY})).await);
-    manifest::back_up(lab.plane(), &lab.root()).await.unwrap();
+    manifest::back_up(lab.plane(), &lab.root(), backup::Kind::Manual, None).await.unwrap();
     // The write alone, and a workshop of a backup, as a crash leaves them.
     let unwanted = Shared::default();
     write(lab.plane(), lab.caller.clone(), &wanted(&task, "body", false), &unwanted, true).await.unwrap();

@@ -10,7 +10,7 @@ use kaizen_proto::operation::Status;
 
 use super::super::record;
 use super::super::report::selection::Selection;
-use crate::care::manifest::blocking;
+use crate::care::blocking;
 use crate::plane::search_index::like_pattern;
 use crate::plane::{Cell, ReadTx, Row, WriteTx};
 use crate::registry::{Context, WriteOperation};

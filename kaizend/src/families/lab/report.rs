@@ -8,7 +8,7 @@ use kaizen_proto::families::lab::report::{ProposalsReported, ProposalsToReport, 
 use kaizen_proto::operation::Status;
 
 use super::super::report::selection::{Selection, in_words};
-use crate::care::manifest::blocking;
+use crate::care::blocking;
 use crate::plane::{Cell, Row, WriteTx};
 use crate::registry::{Context, WriteOperation};
 use crate::report::file::{self, Name, Written};

@@ -230,7 +230,7 @@ async fn prepare(context: &Context, kind: &'static Kind, params: ReportWanted) -
     let mut tx = plane.read().await?;
     let (document, rows) = document(&mut tx, kind, &params, &window, now).await?;
     drop(tx);
-    let contents = crate::care::manifest::blocking(move || document.render(format)).await?;
+    let contents = crate::care::blocking(move || document.render(format)).await?;
     let name = Name::Stamped { report_type: kind.report_type, at: now };
     let file = file::write(context, &plane, name, format.extension(), contents).await?;
     Ok(Draft { kind, file, rows, scope: record::given_or(params.scope, "project"), test: params.test })

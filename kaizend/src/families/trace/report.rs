@@ -11,7 +11,7 @@ use serde_json::Number;
 
 use super::super::record;
 use super::super::report::selection::{Selection, in_words};
-use crate::care::manifest::blocking;
+use crate::care::blocking;
 use crate::plane::value::OwnedCell;
 use crate::plane::{Cell, ReadTx, Row, WriteTx};
 use crate::registry::{Context, WriteOperation};

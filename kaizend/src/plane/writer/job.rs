@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::time::Timestamp;
-use rusqlite::Connection;
 
 use super::{Job, Outcome, RequestKey, Writer};
 use crate::plane::value::Cell;
@@ -93,7 +92,7 @@ impl Writer {
             rows: &rows,
         };
         let chain_hash = journal::chain_hash(&self.chain_hash, seq, &entry);
-        append(&self.connection, seq, &self.chain_hash, &chain_hash, &entry).map_err(fail)?;
+        journal::append(&self.connection, seq, &self.chain_hash, &chain_hash, &entry).map_err(fail)?;
         finish_reply(&mut reply, seq, &chain_hash, &part.warnings);
         if let Some(key) = &job.key {
             execute(
@@ -123,33 +122,6 @@ struct Sealed {
     reply: String,
     seq: i64,
     chain_hash: String,
-}
-
-/// Adds an entry to the journal. The caller moves the head.
-fn append(
-    connection: &Connection,
-    seq: i64,
-    prev_hash: &str,
-    chain_hash: &str,
-    entry: &journal::Entry<'_>,
-) -> rusqlite::Result<()> {
-    execute(
-        connection,
-        "INSERT INTO journal (seq, at, operation, task_id, actor, session, rows, prev_hash, chain_hash) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        &[
-            Cell::Integer(seq),
-            Cell::Text(entry.at),
-            Cell::Text(entry.operation),
-            entry.task_id.into(),
-            entry.actor.into(),
-            entry.session.into(),
-            Cell::Text(entry.rows),
-            Cell::Text(prev_hash),
-            Cell::Text(chain_hash),
-        ],
-    )
-    .map(drop)
 }
 
 /// Adds the journal's number and hash, and warnings, to the text of a reply object.
