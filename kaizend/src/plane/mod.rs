@@ -5,6 +5,7 @@
 
 pub mod counters;
 pub mod fault;
+mod intruder;
 pub mod journal;
 pub mod migrate;
 pub mod open;
