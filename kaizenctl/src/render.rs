@@ -27,6 +27,9 @@ const NARROWEST_TERMINAL: usize = 40;
 /// A list of words that is longer than this has a line for each.
 const LONGEST_LIST: usize = 76;
 
+/// From so many counts on, those that are zero are left out.
+const MANY_COUNTS: usize = 12;
+
 impl Style {
     /// The style of standard output.
     pub(crate) fn of_stdout() -> Self {
@@ -187,7 +190,7 @@ fn fields(object: &Map<String, Value>, style: &Style, depth: usize) -> String {
             text.push('\n');
         }
         let mut shown: Vec<String> = match value {
-            Value::Array(items) if items.is_empty() => vec!["none".into()],
+            value if is_empty_list(value) => vec!["none".into()],
             Value::Array(items) => list(items),
             value => scalar(value).lines().map(str::to_owned).collect(),
         };
@@ -213,18 +216,31 @@ fn fields(object: &Map<String, Value>, style: &Style, depth: usize) -> String {
 fn section(name: &str, value: &Value, style: &Style, depth: usize) -> String {
     let heading = format!("\n{}{}\n", "  ".repeat(depth), style.paint("1", &name.replace('_', " ")));
     match value {
-        Value::Object(inner) => heading + &fields(inner, style, depth + 1),
+        Value::Object(inner) => heading + &fields(&told(inner), style, depth + 1),
         Value::Array(items) => {
             let rows: Vec<&Map<String, Value>> = items.iter().filter_map(Value::as_object).collect();
             if is_table(value) {
-                let heading = if name == "records" { String::new() } else { heading };
-                return heading + &table::table(&rows, style);
+                let shown = table::table(&rows, style);
+                return match name {
+                    "records" if shown.stacked => shown.text + "\n",
+                    "records" => shown.text,
+                    _ => heading + &shown.text,
+                };
             }
             // Objects that hold tables themselves do not fit into the cells of one.
             rows.into_iter().map(|inner| format!("\n{}", fields(inner, style, depth))).collect()
         }
         _ => String::new(),
     }
+}
+
+/// An object without its zeros, when it is a long list of counts.
+fn told(object: &Map<String, Value>) -> Map<String, Value> {
+    if object.len() < MANY_COUNTS || !object.values().all(Value::is_u64) {
+        return object.clone();
+    }
+    let counts = object.iter().filter(|(_, count)| count.as_u64() != Some(0));
+    counts.map(|(name, count)| (name.clone(), count.clone())).collect()
 }
 
 /// The lines of a list: words that fit are on one.
@@ -239,13 +255,18 @@ fn list(items: &[Value]) -> Vec<String> {
     if items.iter().all(is_word) && joined.len() <= LONGEST_LIST { vec![joined] } else { shown }
 }
 
+/// Whether there is nothing in a list, or in an object of counts.
 fn is_empty_list(value: &Value) -> bool {
-    value.as_array().is_some_and(Vec::is_empty)
+    match value {
+        Value::Array(items) => items.is_empty(),
+        Value::Object(inner) => told(inner).is_empty(),
+        _ => false,
+    }
 }
 
 fn is_section(value: &Value) -> bool {
     match value {
-        Value::Object(_) => true,
+        Value::Object(_) => !is_empty_list(value),
         Value::Array(items) => !items.is_empty() && items.iter().all(Value::is_object),
         _ => false,
     }
@@ -421,6 +442,22 @@ mod tests {
         assert_eq!(shown(json!({"status": "OK", "records": [], "count": 0})), "0 records\n");
         let value = json!({"message": "M.", "plans": [], "open_tasks": [], "counts": {"all": 0}, "seq": 1});
         assert_eq!(shown(value), "M.\n\ncounts\n  all  0\n\nseq   1\nnone  plans, open tasks\n");
+    }
+
+    #[test]
+    fn long_lists_of_counts_leave_their_zeros_out() {
+        let counts = |one: u64| -> Value {
+            (0..12)
+                .map(|at| (format!("t{at}"), json!(if at == 3 { one } else { 0 })))
+                .collect::<Map<_, _>>()
+                .into()
+        };
+        let shown =
+            |one| reply(&json!({"message": "M.", "purged": counts(one), "total": one}), &Style::plain());
+        assert_eq!(shown(2), "M.\n\npurged\n  t3  2\n\ntotal  2\n");
+        assert_eq!(shown(0), "M.\npurged  none\ntotal   0\n");
+        let few = json!({"message": "M.", "counts": {"a": 0, "b": 0}});
+        assert_eq!(reply(&few, &Style::plain()), "M.\n\ncounts\n  a  0\n  b  0\n");
     }
 
     #[test]

@@ -18,9 +18,16 @@ const LEFT_OUT: &[(&str, &[&str])] = &[
     ("revision_number", &["content_hash"]),
 ];
 
+/// Rows as they are shown.
+pub(super) struct Table {
+    pub(super) text: String,
+    /// Each row is a record of several lines.
+    pub(super) stacked: bool,
+}
+
 /// A table of rows, without the columns that are empty in all of them. On a terminal that is too narrow, the widest
 /// columns are cut first; ids never are. When that is not enough, each row is shown as a record.
-pub(super) fn table(rows: &[&Map<String, Value>], style: &Style) -> String {
+pub(super) fn table(rows: &[&Map<String, Value>], style: &Style) -> Table {
     let columns = columns_of(rows);
     let cells: Vec<Vec<String>> =
         rows.iter().map(|row| columns.iter().map(|column| cell(row, column)).collect()).collect();
@@ -49,7 +56,7 @@ pub(super) fn table(rows: &[&Map<String, Value>], style: &Style) -> String {
         text.push_str(&line(row));
         text.push('\n');
     }
-    text
+    Table { text, stacked: false }
 }
 
 /// The columns that are shown, in the order in which the rows bring them.
@@ -84,7 +91,11 @@ fn cell(row: &Map<String, Value>, column: &str) -> String {
     };
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     // To the second is enough for people.
-    if column.ends_with("_at") { text.get(..19).unwrap_or(&text).replace('T', " ") } else { text }
+    if column == "at" || column.ends_with("_at") {
+        text.get(..19).unwrap_or(&text).replace('T', " ")
+    } else {
+        text
+    }
 }
 
 /// Records that a row refers to: what each is, and its id.
@@ -100,11 +111,13 @@ fn references(inner: &Map<String, Value>) -> String {
 }
 
 /// The rows as records, one below the other.
-fn records(columns: &[&str], cells: &[Vec<String>], style: &Style) -> String {
+fn records(columns: &[&str], cells: &[Vec<String>], style: &Style) -> Table {
     let record = |row: &Vec<String>| {
         let told = columns.iter().zip(row).filter(|(_, cell)| !cell.is_empty() && *cell != "-");
         let object = told.map(|(column, cell)| ((*column).to_owned(), Value::from(cell.as_str()))).collect();
         fields(&object, style, 0)
     };
-    cells.iter().map(record).collect::<Vec<_>>().join("\n")
+    // Tables are told from what follows by their shape; records need a line for it.
+    let shown: Vec<String> = cells.iter().map(record).collect();
+    Table { text: shown.join("\n"), stacked: true }
 }
