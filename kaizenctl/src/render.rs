@@ -141,7 +141,7 @@ pub(crate) fn reply(value: &Value, style: &Style) -> String {
         .filter(|(name, _)| !["status", "message", "id", "query"].contains(&name.as_str()))
         .filter(|(name, _)| *name != "count" || count.is_none())
         // The count says that there are none.
-        .filter(|(name, value)| *name != "records" || count.is_none() || !is_empty_list(value))
+        .filter(|(name, value)| !is_empty_list(value) || count.is_none_or(|(_, counted)| *name != counted))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     text.push_str(&fields(&rest, style, 0));
