@@ -182,6 +182,9 @@ fn fields(object: &Map<String, Value>, style: &Style, depth: usize) -> String {
             continue;
         }
         if is_section(value) {
+            if text.ends_with("\n\n") {
+                text.pop();
+            }
             text.push_str(&section(name, value, style, depth));
             after_section = name != "records";
             continue;
@@ -481,6 +484,16 @@ mod tests {
         let value = json!({"records": [{"id": "1", "title": "日本", "to": "x"}, {"id": "2", "title": "a", "to": "y"}]});
         assert_eq!(reply(&value, &Style::plain()), "ID  TITLE  TO\n1   日本   x\n2   a      y\n");
         assert_eq!([pad("日本語", 4), pad("日本語", 5), pad("日本", 4)], ["日… ", "日本…", "日本"]);
+    }
+
+    #[test]
+    fn hashes_are_cut_before_what_is_read_and_times_never() {
+        let row = json!({
+            "summary": "s".repeat(20), "sha256": "0".repeat(64), "created_at": "2026-11-23T07:10:05.776285+00:00",
+        });
+        let style = Style { width: Some(60), colour: false };
+        let shown = reply(&json!({"records": [row], "count": 1}), &style);
+        assert!(shown.contains(&"s".repeat(20)) && shown.contains("0…  2026-11-23 07:10:05\n"), "{shown}");
     }
 
     #[test]

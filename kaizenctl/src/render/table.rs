@@ -14,6 +14,7 @@ const LEFT_OUT: &[(&str, &[&str])] = &[
     ("action", &["target_path", "old_sibling_path", "sha256"]),
     ("target_stub", &["root", "target_sha256", "old_sibling_path", "old_sibling_sha256"]),
     ("snippet", &["task_id", "score"]),
+    ("example", &["score"]),
     ("narrative", &["summary"]),
     ("revision_number", &["content_hash"]),
 ];
@@ -26,7 +27,7 @@ pub(super) struct Table {
 }
 
 /// A table of rows, without the columns that are empty in all of them. On a terminal that is too narrow, the widest
-/// columns are cut first; ids never are. When that is not enough, each row is shown as a record.
+/// columns are cut first; ids and times never are. When that is not enough, each row is shown as a record.
 pub(super) fn table(rows: &[&Map<String, Value>], style: &Style) -> Table {
     let columns = columns_of(rows);
     let cells: Vec<Vec<String>> =
@@ -39,10 +40,10 @@ pub(super) fn table(rows: &[&Map<String, Value>], style: &Style) -> Table {
     }
     if let Some(available) = style.width {
         while widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1) > available {
-            let widest = (0..widths.len()).filter(|at| columns[*at] != "id").max_by_key(|at| widths[*at]);
-            match widest {
-                Some(at) if widths[at] > NARROWEST => widths[at] -= 1,
-                _ => return records(&columns, &cells, style),
+            let cut = (0..widths.len()).filter(|at| widths[*at] > NARROWEST && !is_whole(columns[*at]));
+            match cut.max_by_key(|at| (is_hash(columns[*at]), widths[*at])) {
+                Some(at) => widths[at] -= 1,
+                None => return records(&columns, &cells, style),
             }
         }
     }
@@ -57,6 +58,20 @@ pub(super) fn table(rows: &[&Map<String, Value>], style: &Style) -> Table {
         text.push('\n');
     }
     Table { text, stacked: false }
+}
+
+/// Whether a column is of no use when it is cut.
+fn is_whole(column: &str) -> bool {
+    ["id", "backup_dir"].contains(&column) || is_time(column)
+}
+
+fn is_time(column: &str) -> bool {
+    column == "at" || column.ends_with("_at")
+}
+
+/// Whether a column is for comparing only, so that it is cut before others.
+fn is_hash(column: &str) -> bool {
+    column == "sha256" || column.ends_with("_hash")
 }
 
 /// The columns that are shown, in the order in which the rows bring them.
@@ -91,11 +106,7 @@ fn cell(row: &Map<String, Value>, column: &str) -> String {
     };
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     // To the second is enough for people.
-    if column == "at" || column.ends_with("_at") {
-        text.get(..19).unwrap_or(&text).replace('T', " ")
-    } else {
-        text
-    }
+    if is_time(column) { text.get(..19).unwrap_or(&text).replace('T', " ") } else { text }
 }
 
 /// Records that a row refers to: what each is, and its id.

@@ -157,8 +157,8 @@ fn what_would_leak_is_named_without_being_quoted() {
     let examined = examine(&place, &["K15", "--publish"]);
     assert!(is(&examined, "publish.tracked", "fail").contains("AI/db/kaizen.db"));
     assert!(is(&examined, "publish.ignored", "fail").contains("AI/plan.txt"));
-    assert!(is(&examined, "publish.token", "fail").contains("notes.md:2"));
-    let personal = is(&examined, "publish.personal_path", "fail");
+    assert!(is(&examined, "publish.github_token", "fail").contains("notes.md:2"));
+    let personal = is(&examined, "publish.posix_home_path", "fail");
     assert!(
         personal.contains("notes.md:3") && personal.contains("AI/db/exports/reports/r.md:1"),
         "{personal}"
