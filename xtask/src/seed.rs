@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::place::Project;
 use crate::random::Random;
-use crate::wire::{Clients, write_request};
+use crate::wire::{Clients, Line, write_request};
 
 /// A word that a few records of each kind have.
 pub(crate) const RARE: &str = "zebrafinch";
@@ -70,6 +70,15 @@ impl Seeded {
     /// The traces.
     pub(crate) fn traces(&self) -> &[String] {
         &self.traces
+    }
+
+    /// Makes an artifact of a file that is there; those of the mix are of files that are gone.
+    pub(crate) fn add_file(&mut self, socket: &Path, project: &Project) -> anyhow::Result<()> {
+        std::fs::write(project.root.join("present.log"), "ok")?;
+        let request = write_request("artifact.add", json!({"path": "present.log", "summary": "A log."}));
+        let id = id_of(Line::bound(socket, project)?.call(&request)?).context("the artifact's id")?;
+        self.ids.entry("A1 of a file").or_default().push(id);
+        Ok(())
     }
 
     fn some(&self, operation: &str, random: &mut Random) -> Option<&str> {
