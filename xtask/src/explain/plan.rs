@@ -9,6 +9,8 @@ use rusqlite::Connection;
 const SMALL: &[(&str, &str)] = &[
     ("plane_head", "one row"),
     ("schema_version", "one row for each migration"),
+    ("migrations", "one row for each migration"),
+    ("sqlite_schema", "one row for each table and index"),
     ("open_blockers", "only what blocks now"),
 ];
 
