@@ -29,6 +29,10 @@ contract *flags:
 crash rounds="25":
     cargo xtask crash --rounds {{ rounds }}
 
+# Look for statements that read a whole table, in a plane of so many records.
+explain records="100000":
+    cargo xtask explain --records {{ records }}
+
 # Print every figure beside its reference.
 bench *flags:
     cargo xtask bench {{ flags }}

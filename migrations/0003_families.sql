@@ -41,6 +41,13 @@ CREATE INDEX idx_documents_task ON evidence_documents(task_id);
 CREATE INDEX idx_chunks_source ON evidence_chunks(source_lock_id);
 CREATE INDEX idx_pii_scan_created ON pii_scan(created_at, id);
 CREATE INDEX idx_gateway_events_created ON agentgateway_events(created_at, id);
+-- The filters of single lists (A4 --kind, S2 --authority-tier, Q9 --severity): without them a word that few records have
+-- is looked for in all of them.
+CREATE INDEX idx_artifacts_kind ON artifacts(kind, created_at, id);
+CREATE INDEX idx_sources_tier ON source_locks(authority_tier, created_at, id);
+CREATE INDEX idx_verifications_severity ON verification_events(severity, created_at, id) WHERE severity IS NOT NULL;
+-- A report with a fixed name looks for the row of its file before each time that it is written.
+CREATE INDEX idx_reports_path ON reports(path);
 
 -- What belongs to a task, newest first.
 CREATE INDEX idx_ledger_task_created ON ledger_events(task_id, created_at, id);

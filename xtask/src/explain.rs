@@ -28,7 +28,7 @@ pub(crate) struct Options {
     /// Records in the plane
     #[arg(long, default_value_t = 100_000)]
     records: usize,
-    /// Also tell the statements that walk a whole index
+    /// Also tell the sums, and the statements that walk a whole index
     #[arg(long)]
     walks: bool,
     /// Another daemon than this release's
@@ -47,7 +47,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let project = place.project("project")?;
     let mut random = Random::new(1);
     let mut daemon = place.start()?;
-    let seeded = seed::seed(&daemon.socket, &project, options.records, &mut random)?;
+    let mut seeded = seed::seed(&daemon.socket, &project, options.records, &mut random)?;
+    seeded.add_file(&daemon.socket, &project)?;
     daemon.kill()?;
     println!("explain: {} records after {:.0} s", options.records, started.elapsed().as_secs_f64());
 
@@ -69,16 +70,17 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         eprintln!("{fault}");
     }
     if options.walks {
-        scans.indexes.iter().for_each(|walk| println!("{walk}"));
+        scans.sums.iter().chain(&scans.indexes).for_each(|walk| println!("{walk}"));
     }
     println!(
-        "explain: {} operations, {} calls ({} answered), {} statements, {} scans of a table, {} walks of an index, {} \
-         calls missing, {:.0} s",
+        "explain: {} operations, {} calls ({} answered), {} statements, {} scans of a table, {} sums of reports, {} \
+         walks of an index, {} calls missing, {:.0} s",
         walk.operations,
         walk.calls,
         walk.answered,
         statements.len(),
         scans.tables.len(),
+        scans.sums.len(),
         scans.indexes.len(),
         walk.faults.len(),
         started.elapsed().as_secs_f64()

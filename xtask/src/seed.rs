@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::place::Project;
 use crate::random::Random;
-use crate::wire::{Clients, write_request};
+use crate::wire::{Clients, Line, write_request};
 
 /// A word that a few records of each kind have.
 pub(crate) const RARE: &str = "zebrafinch";
@@ -54,6 +54,8 @@ pub(crate) struct Seeded {
     ids: HashMap<&'static str, Vec<String>>,
     /// Names of traces.
     traces: Vec<String>,
+    /// How many of an operation's records were promoted, the oldest first: each can be once only.
+    promoted: HashMap<&'static str, usize>,
 }
 
 impl Seeded {
@@ -70,6 +72,22 @@ impl Seeded {
     /// The traces.
     pub(crate) fn traces(&self) -> &[String] {
         &self.traces
+    }
+
+    /// Makes an artifact of a file that is there; those of the mix are of files that are gone.
+    pub(crate) fn add_file(&mut self, socket: &Path, project: &Project) -> anyhow::Result<()> {
+        std::fs::write(project.root.join("present.log"), "ok")?;
+        let request = write_request("artifact.add", json!({"path": "present.log", "summary": "A log."}));
+        let id = id_of(Line::bound(socket, project)?.call(&request)?).context("the artifact's id")?;
+        self.ids.entry("A1 of a file").or_default().push(id);
+        Ok(())
+    }
+
+    fn unpromoted(&mut self, operation: &'static str) -> Option<String> {
+        let at = self.promoted.entry(operation).or_default();
+        let id = self.ids.get(operation)?.get(*at)?;
+        *at += 1;
+        Some(id.clone())
     }
 
     fn some(&self, operation: &str, random: &mut Random) -> Option<&str> {
@@ -124,7 +142,7 @@ pub(crate) fn seed(
             let blocks = (count / cycle.len() / 3).max(1);
             let first = made % cycle.len() == 0 || cycle[made % cycle.len() - 1] != cycle[made % cycle.len()];
             let is_rare = first && (made / cycle.len()) % blocks == 0;
-            let (operation, request) = new(operation, made, is_rare, &seeded, random);
+            let (operation, request) = new(operation, made, is_rare, &mut seeded, random);
             requests.push(request);
             operations.push(operation);
             made += 1;
@@ -191,7 +209,7 @@ fn new(
     operation: &'static str,
     number: usize,
     is_rare: bool,
-    seeded: &Seeded,
+    seeded: &mut Seeded,
     random: &mut Random,
 ) -> (&'static str, Vec<u8>) {
     let rare = if is_rare { format!("{RARE} ") } else { String::new() };
@@ -225,7 +243,7 @@ fn new(
         "L2" | "L3" => {
             let (from, method) =
                 if operation == "L2" { ("G1", "gotcha.promote") } else { ("L1", "learning.promote") };
-            let Some(id) = seeded.some(from, random) else { return plain() };
+            let Some(id) = seeded.unpromoted(from) else { return plain() };
             write_request(method, json!({"id": id}))
         }
         "Q1" | "Q2" => {

@@ -1,5 +1,6 @@
-//! The lean side of the benchmarks and of seeding: connections that send bytes made beforehand and look no closer at a reply than it
-//! takes to tell a result from an error. What the harness spends here is missing from the daemon's share of the cores.
+//! The lean side of the benchmarks and of seeding: connections that send bytes made beforehand and look no closer at a
+//! reply than it takes to tell a result from an error. What is spent here is missing from the daemon's share of the
+//! cores.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;

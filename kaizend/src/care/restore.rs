@@ -216,7 +216,11 @@ fn check(staging: Staging, database: &Path, caller: &Caller) -> Result<Staged, D
 /// Gives the plane a new identity, since its journal goes on otherwise than the one that was backed up did, and records
 /// that in the journal.
 fn new_plane(connection: &Connection, before: &Head, caller: &Caller) -> rusqlite::Result<Head> {
-    let last = write_tx::query(connection, "SELECT at FROM journal ORDER BY seq DESC LIMIT 1", &[])?;
+    let last = write_tx::query(
+        connection,
+        "SELECT at FROM journal WHERE seq = (SELECT max(seq) FROM journal)",
+        &[],
+    )?;
     let last = last.first().and_then(|row| Timestamp::parse(row.text("at")));
     let floor = last.map_or(0, |last| last.micros() + 1);
     let at = Timestamp::now().later_of(Timestamp::from_micros(floor)).to_string();

@@ -181,8 +181,16 @@ impl WriteOperation for IrlReport {
             document.sections.push(Section::new("Events").with(Block::Records(entries)));
         }
         let extension = format.extension();
-        let name = file::fixed_name(&mut tx, "irl-review", slug(&review_id, "review"), &review_id, extension)
-            .await?;
+        let name = file::fixed_name(
+            context,
+            &plane,
+            &mut tx,
+            "irl-review",
+            slug(&review_id, "review"),
+            &review_id,
+            extension,
+        )
+        .await?;
         drop(tx);
         let contents = blocking(move || document.render(format)).await?;
         let file = file::write(context, &plane, Name::Fixed(name, alone), extension, contents).await?;

@@ -296,7 +296,7 @@ async fn window(
     if let Some(candidates) = &candidates {
         parameters.push(Cell::Text(candidates));
         conditions.push(format!("search_text MATCH ${} AND s.record_table = '{TABLE}'", parameters.len()));
-        source = "search_text f JOIN search_rows s ON s.number = f.rowid JOIN private_policy t ON t.id = s.record_id";
+        source = "search_text f CROSS JOIN search_rows s ON s.number = f.rowid CROSS JOIN private_policy t ON t.id = s.record_id";
     }
     parameters.push(Cell::Integer(if limit < 0 { -1 } else { limit.saturating_add(1) }));
     let sql = format!(

@@ -397,7 +397,8 @@ impl Writer {
         self.seq = head.integer("seq");
         head.text("chain_hash").clone_into(&mut self.chain_hash);
         let last =
-            query(&self.connection, "SELECT at FROM journal ORDER BY seq DESC LIMIT 1", &[]).map_err(fail)?;
+            query(&self.connection, "SELECT at FROM journal WHERE seq = (SELECT max(seq) FROM journal)", &[])
+                .map_err(fail)?;
         if let Some(at) = last.first().and_then(|row| Timestamp::parse(row.text("at"))) {
             self.last_at = at;
         }

@@ -60,6 +60,8 @@ pub enum Name {
 /// # Errors
 /// What the plane denies.
 pub async fn fixed_name(
+    context: &Context,
+    plane: &Plane,
     tx: &mut ReadTx,
     stem: &str,
     (slug, is_own): (String, bool),
@@ -71,8 +73,8 @@ pub async fn fixed_name(
         return Ok(hashed());
     }
     let plain = format!("{stem}-{slug}.{extension}");
-    let sql = "SELECT scope FROM reports WHERE path LIKE $1 ESCAPE '\\' AND scope <> $2 LIMIT 1";
-    let path = format!("%/{}", plain.replace('_', "\\_"));
+    let sql = "SELECT scope FROM reports WHERE path = $1 AND scope <> $2 LIMIT 1";
+    let path = shown(context, &directory(plane).join(&plain))?;
     let taken = tx.query_row(sql, &[Cell::Text(&path), Cell::Text(owner)]).await?;
     Ok(if taken.is_some() { hashed() } else { plain })
 }

@@ -28,17 +28,86 @@ fn shape(operation: &str) -> Option<Shape> {
             &[("tasks", false), ("task_revision", true), ("ledger_events", true)],
             ("task_revision", "summary"),
         ),
+        "W3" => (&[("plans", true), ("plan_revision", true)], ("plans", "title")),
+        "W4" => (&[("plans", false), ("plan_revision", true)], ("plan_revision", "summary")),
+        "W5" => (&[("subagent_packets", true)], ("subagent_packets", "title")),
+        "W8" => (&[("diagnostic_packets", true)], ("diagnostic_packets", "title")),
         "G1" => {
             (&[("gotcha", true), ("gotcha_revision", true), ("ledger_events", true)], ("gotcha", "title"))
         }
+        "L1" => (
+            &[("learning", true), ("learning_revision", true), ("ledger_events", true)],
+            ("learning", "title"),
+        ),
+        "L2" => (
+            &[
+                ("learning", true),
+                ("learning_revision", true),
+                ("gotcha", false),
+                ("gotcha_revision", true),
+                ("ledger_events", true),
+            ],
+            ("learning", "status"),
+        ),
+        "L3" => (
+            &[
+                ("learned", true),
+                ("learned_revision", true),
+                ("learning", false),
+                ("learning_revision", true),
+                ("ledger_events", true),
+            ],
+            ("learned", "status"),
+        ),
         "Q2" => (&[("verification_events", true)], ("verification_events", "summary")),
+        "Q3" => (&[("eval_cases", true)], ("eval_cases", "title")),
+        "Q4" => (&[("eval_runs", true)], ("eval_runs", "summary")),
+        "Q5" => (&[("anti_patterns", true)], ("anti_patterns", "title")),
+        "S1" => (&[("source_locks", true)], ("source_locks", "summary")),
+        "I1" | "I2" | "I3" | "I4" => (&[("irl_reviews", true)], ("irl_reviews", "summary")),
+        "A1" => (&[("artifacts", true)], ("artifacts", "summary")),
+        "T1" => (&[("trace_events", true)], ("trace_events", "summary")),
+        "T2" => (&[("eval_scores", true)], ("eval_scores", "comment")),
+        "O2" => (&[("improvement_proposals", true)], ("improvement_proposals", "title")),
+        "X1" => (&[("private_policy", true), ("private_policy_revision", true)], ("private_policy", "title")),
+        "X6" => (
+            &[("private_policy", false), ("private_policy_revision", true)],
+            ("private_policy_revision", "summary"),
+        ),
+        "R1" => (&[("reports", true)], ("reports", "scope")),
         _ => return None,
     })
 }
 
-/// Tables whose rows must be as many as the journal says.
-const TABLES: [&str; 6] =
-    ["tasks", "task_revision", "gotcha", "gotcha_revision", "ledger_events", "verification_events"];
+/// Tables whose rows must be as many as the journal says, each with whether it is searched by words and by substring.
+const TABLES: &[(&str, bool, bool)] = &[
+    ("tasks", true, true),
+    ("task_revision", false, false),
+    ("plans", true, true),
+    ("plan_revision", false, false),
+    ("gotcha", true, true),
+    ("gotcha_revision", false, false),
+    ("learning", true, true),
+    ("learning_revision", false, false),
+    ("learned", true, true),
+    ("learned_revision", false, false),
+    ("ledger_events", true, true),
+    ("verification_events", true, true),
+    ("subagent_packets", true, true),
+    ("diagnostic_packets", true, true),
+    ("eval_cases", true, true),
+    ("eval_runs", true, false),
+    ("anti_patterns", true, true),
+    ("source_locks", true, true),
+    ("irl_reviews", true, false),
+    ("artifacts", true, true),
+    ("trace_events", true, false),
+    ("eval_scores", true, true),
+    ("improvement_proposals", true, true),
+    ("private_policy", true, true),
+    ("private_policy_revision", false, false),
+    ("reports", true, false),
+];
 
 /// What can be wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +209,7 @@ impl Verifier {
             }
         }
         check_hashes(&connection, &entries, findings)?;
+        check_reports(&connection, database, findings)?;
         self.check_counts(&connection, findings)?;
         let mut done = 0;
         for call in acknowledged {
@@ -235,16 +305,16 @@ impl Verifier {
             }
             Ok(())
         };
-        for table in TABLES {
-            let expected = self.rows.get(table).copied().unwrap_or(0);
-            check(table, &format!("SELECT count(*) FROM {table}"), expected)?;
+        let count = |table: &str| self.rows.get(table).copied().unwrap_or(0);
+        for (table, ..) in TABLES {
+            check(table, &format!("SELECT count(*) FROM {table}"), count(table))?;
         }
         check("requests", "SELECT count(*) FROM requests", self.seq)?;
-        let searched = ["tasks", "gotcha", "verification_events", "ledger_events"];
-        let searched = searched.iter().filter_map(|table| self.rows.get(table)).sum();
-        check("search_rows", "SELECT count(*) FROM search_rows", searched)?;
-        check("search_words", "SELECT count(*) FROM search_words", searched)?;
-        check("search_text", "SELECT count(*) FROM search_text", searched)
+        let by_words = TABLES.iter().filter(|(_, words, _)| *words).map(|(table, ..)| count(table)).sum();
+        let by_text = TABLES.iter().filter(|(.., text)| *text).map(|(table, ..)| count(table)).sum();
+        check("search_rows", "SELECT count(*) FROM search_rows", by_words)?;
+        check("search_words", "SELECT count(*) FROM search_words", by_words)?;
+        check("search_text", "SELECT count(*) FROM search_text", by_text)
     }
 }
 
@@ -258,6 +328,23 @@ fn check_file(connection: &Connection, findings: &mut Findings) -> anyhow::Resul
             if Some(text.as_str()) != good {
                 findings.add(Fault::Other, format!("{sql}: {text}"));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Every report that has a row has its file. A file without a row may stay behind: nobody was told of it.
+fn check_reports(connection: &Connection, database: &Path, findings: &mut Findings) -> anyhow::Result<()> {
+    // AI/db/kaizen.db
+    let root = database.ancestors().nth(3).context("the project's root")?;
+    let mut statement = connection.prepare("SELECT id, path, content_hash FROM reports")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, path, hash): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        match std::fs::read(root.join(&path)) {
+            Ok(bytes) if canonical_json::sha256_hex(&bytes) == hash => {}
+            Ok(_) => findings.add(Fault::Partial, format!("{path} is not what report {id} says")),
+            Err(error) => findings.add(Fault::Partial, format!("{path} of report {id}: {error}")),
         }
     }
     Ok(())

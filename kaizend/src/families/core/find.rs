@@ -165,7 +165,7 @@ impl Search {
         parameters.push(Cell::Integer(self.limit.saturating_add(1)));
         let sql = format!(
             "SELECT t.record_table, t.record_id, t.status, t.task_id, t.created_at, {RANK} AS rank \
-             FROM search_words f JOIN search_rows t ON t.number = f.rowid WHERE {} ORDER BY rank, t.number LIMIT ${}",
+             FROM search_words f CROSS JOIN search_rows t ON t.number = f.rowid WHERE {} ORDER BY rank, t.number LIMIT ${}",
             conditions.join(" AND "),
             parameters.len()
         );
@@ -175,7 +175,7 @@ impl Search {
     /// Where a record stands in the order of this search.
     async fn place(&self, tx: &mut ReadTx, words: &str, id: &str) -> Result<Option<Row>, Denial> {
         let sql = format!(
-            "SELECT t.number, {RANK} AS rank FROM search_words f JOIN search_rows t ON t.number = f.rowid \
+            "SELECT t.number, {RANK} AS rank FROM search_words f CROSS JOIN search_rows t ON t.number = f.rowid \
              WHERE search_words MATCH $1 AND f.rowid IN (SELECT number FROM search_rows WHERE record_id = $2)"
         );
         let place = tx.query_row(&sql, &[Cell::Text(words), Cell::Text(id)]).await?;
@@ -192,7 +192,7 @@ impl Search {
         let mut conditions = vec!["search_words MATCH $1".to_owned()];
         self.conditions(&mut conditions, &mut parameters);
         let sql = format!(
-            "SELECT 1 FROM search_words f JOIN search_rows t ON t.number = f.rowid WHERE {} LIMIT 1",
+            "SELECT 1 FROM search_words f CROSS JOIN search_rows t ON t.number = f.rowid WHERE {} LIMIT 1",
             conditions.join(" AND ")
         );
         Ok(tx.query_row(&sql, &parameters).await?.is_some())

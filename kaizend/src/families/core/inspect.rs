@@ -190,8 +190,8 @@ async fn incoming(tx: &mut ReadTx, table: &str, id: &str) -> Result<Vec<Link>, D
                 // The words of an id, as a phrase, lead to the lists that hold it.
                 let phrase = format!("\"{}\"", id.replace('"', "\"\""));
                 let sql = format!(
-                    "SELECT t.id, {title} AS title FROM search_words f JOIN search_rows s ON s.number = f.rowid \
-                     JOIN {child} t ON t.id = s.record_id WHERE search_words MATCH $1 AND s.record_table = '{child}' \
+                    "SELECT t.id, {title} AS title FROM search_words f CROSS JOIN search_rows s ON s.number = f.rowid \
+                     CROSS JOIN {child} t ON t.id = s.record_id WHERE search_words MATCH $1 AND s.record_table = '{child}' \
                      AND t.\"{column}\" LIKE $2 ESCAPE '\\' ORDER BY f.rowid DESC LIMIT {LINKS}"
                 );
                 tx.query(&sql, &[Cell::Text(&phrase), Cell::Text(&like_pattern(&format!("\"{id}\"")))])

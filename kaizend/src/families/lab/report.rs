@@ -79,7 +79,8 @@ impl WriteOperation for LabReport {
         }
         let extension = format.extension();
         let slug = super::slug(&contract);
-        let name = file::fixed_name(&mut tx, "lab-report", slug, &contract, extension).await?;
+        let name =
+            file::fixed_name(context, &plane, &mut tx, "lab-report", slug, &contract, extension).await?;
         drop(tx);
         let contents = blocking(move || document.render(format)).await?;
         let file = file::write(context, &plane, Name::Fixed(name, alone), extension, contents).await?;

@@ -146,7 +146,7 @@ pub async fn page<T: DeserializeOwned>(tx: &mut ReadTx, listing: &Listing<'_>) -
             conditions
                 .push(format!("search_text MATCH ${} AND s.record_table = '{table}'", parameters.len()));
             format!(
-                "search_text f JOIN search_rows s ON s.number = f.rowid JOIN {table} t ON t.id = s.record_id"
+                "search_text f CROSS JOIN search_rows s ON s.number = f.rowid CROSS JOIN {table} t ON t.id = s.record_id"
             )
         }
         _ => format!("{table} t"),

@@ -60,7 +60,7 @@ impl Selection {
         let found = match candidates(query) {
             Some(expression) if covers(table, columns) => self.only(
                 &format!(
-                    "t.id IN (SELECT s.record_id FROM search_text f JOIN search_rows s ON s.number = f.rowid \
+                    "t.id IN (SELECT s.record_id FROM search_text f CROSS JOIN search_rows s ON s.number = f.rowid \
                      WHERE search_text MATCH ? AND s.record_table = '{table}')"
                 ),
                 Cell::Text(&expression),

@@ -72,7 +72,9 @@ impl WriteOperation for TraceReport {
         describe(&mut tx, &mut document, &events, &totals).await?;
         let owner = format!("{}:{key}", &column[..column.len() - 3]);
         let extension = format.extension();
-        let name = file::fixed_name(&mut tx, "trace", slug(&key, "trace"), &owner, extension).await?;
+        let name =
+            file::fixed_name(context, &plane, &mut tx, "trace", slug(&key, "trace"), &owner, extension)
+                .await?;
         drop(tx);
         let contents = blocking(move || document.render(format)).await?;
         let file = file::write(context, &plane, Name::Fixed(name, alone), extension, contents).await?;
