@@ -30,7 +30,7 @@ pub(crate) fn without_daemon(failure: &Failure) -> Result<Output, Failure> {
     let failed = findings.iter().filter(|finding| finding.level == "fail").count();
     let warned = findings.iter().filter(|finding| finding.level == "warn").count();
     let message =
-        format!("The daemon could not examine the project; {failed} of {} findings fail.", findings.len());
+        format!("The daemon could not examine the project. Of {} checks, {failed} failed.", findings.len());
     let examined = Examined { status: Status::Ok, message, healthy: false, failed, warned, findings };
     Ok(Output::Wanting(print::raw(&examined)?))
 }

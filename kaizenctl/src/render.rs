@@ -173,7 +173,7 @@ fn fields(object: &Map<String, Value>, style: &Style, depth: usize) -> String {
         .map(|(name, _)| name.replace('_', " "))
         .collect();
     let gathered = empty.len() > 1;
-    let lines = object.iter().filter(|(_, value)| !is_section(value) && !(gathered && is_empty_list(value)));
+    let lines = object.iter().filter(|(_, value)| !(is_section(value) || gathered && is_empty_list(value)));
     let widest = lines.clone().map(|(name, _)| name.len()).chain(gathered.then_some(4)).max().unwrap_or(0);
     let mut text = String::new();
     let mut after_section = false;
@@ -231,7 +231,8 @@ fn section(name: &str, value: &Value, style: &Style, depth: usize) -> String {
                 };
             }
             // Objects that hold tables themselves do not fit into the cells of one.
-            rows.into_iter().map(|inner| format!("\n{}", fields(inner, style, depth))).collect()
+            let records = rows.into_iter().map(|inner| fields(inner, style, depth));
+            records.fold(String::new(), |text, record| text + "\n" + &record)
         }
         _ => String::new(),
     }

@@ -277,6 +277,26 @@ fn a_write_whose_caller_is_gone_is_whole_or_not_there() {
 }
 
 #[test]
+fn the_readme_can_be_pasted_from_top_to_bottom() {
+    let place = Place::new();
+    let readme = include_str!("../../../README.md");
+    let blocks: Vec<&str> =
+        readme.split("```sh\n").skip(1).filter_map(|block| block.split("```").next()).collect();
+    assert!(blocks.len() > 5, "{blocks:?}");
+    let path = format!("{}:{}", programs().display(), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-eu", "-c", &blocks.concat()])
+        .env_clear()
+        .env("PATH", &path)
+        .env("HOME", place.path("home"));
+    let output = shell.current_dir(&place.root).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    crate::checks::assert_integrity(&place);
+}
+
+#[test]
 fn the_example_of_every_operation_can_be_pasted() {
     let place = Place::new();
     let path = format!("{}:{}", programs().display(), std::env::var("PATH").unwrap());

@@ -104,7 +104,7 @@ pub async fn examine(context: &Context, params: WhatToExamine) -> Result<Examine
     let (failed, warned) = (count("fail"), count("warn"));
     let message = match (failed, warned) {
         (0, 0) => "Everything is as it should be.".to_owned(),
-        _ => format!("{failed} of {} findings fail, {warned} warn.", findings.len()),
+        _ => format!("Of {} checks, {failed} failed and {warned} warned.", findings.len()),
     };
     Ok(Examined { status: Status::Ok, message, healthy: failed == 0, failed, warned, findings })
 }

@@ -68,7 +68,7 @@ fn records(tracked: &[String], findings: &mut Findings) {
     } else {
         findings.fail(
             "publish.tracked",
-            format!("git tracks {} files under AI/: {}", private.len(), some(private.iter().copied())),
+            format!("files under AI/ that git tracks ({}): {}", private.len(), some(private.iter().copied())),
             "git rm --cached PATH for each; what was committed before stays in the history until that is rewritten",
         );
     }
@@ -89,7 +89,11 @@ fn ignored(root: &Path, findings: &mut Findings) {
     } else {
         findings.fail(
             "publish.ignored",
-            format!("`git add .` would take {} files under AI/: {}", addable.len(), some(addable.iter())),
+            format!(
+                "files under AI/ that `git add .` would take ({}): {}",
+                addable.len(),
+                some(addable.iter())
+            ),
             "Add the lines `/AI/*` and `!/AI/tests/` to .gitignore.",
         );
     }
@@ -99,7 +103,7 @@ fn ignored(root: &Path, findings: &mut Findings) {
         findings.warn(
             "publish.force_addable",
             format!(
-                "`git add --force` could take {} ignored files under AI/: {}",
+                "ignored files under AI/ that `git add --force` could take ({}): {}",
                 forced.len(),
                 some(forced.iter())
             ),
@@ -149,7 +153,7 @@ fn contents(root: &Path, paths: &BTreeSet<String>, is_held: &dyn Fn(&Path) -> bo
     for (class, places) in hits {
         findings.fail(
             &format!("publish.{class}"),
-            format!("{} places: {}", places.len(), some(places.iter())),
+            format!("places ({}): {}", places.len(), some(places.iter())),
             "Take it out of the file; a secret that was ever committed must be replaced.",
         );
     }
@@ -157,7 +161,7 @@ fn contents(root: &Path, paths: &BTreeSet<String>, is_held: &dyn Fn(&Path) -> bo
         findings.warn(
             "publish.unread",
             format!(
-                "{} files were not looked into: they are no text, too large, or too many",
+                "files that were not looked into, because they are no text, too large, or too many: {}",
                 unread + paths.len().saturating_sub(MAX_FILES)
             ),
             "Look through pictures and archives yourself before you publish.",
@@ -188,14 +192,18 @@ fn artifacts(plane: &Plane, tracked: Option<&[String]>, findings: &mut Findings)
     if !published.is_empty() {
         findings.warn(
             "publish.artifacts",
-            format!("{} artifacts are tracked files: {}", published.len(), some(published.iter().copied())),
+            format!(
+                "tracked files among the artifacts ({}): {}",
+                published.len(),
+                some(published.iter().copied())
+            ),
             "See whether evidence and screenshots among them may be seen by everybody.",
         );
     }
     if !absolute.is_empty() {
         findings.warn(
             "publish.artifact_paths",
-            format!("{} artifacts name a place outside the project", absolute.len()),
+            format!("artifacts that name a place outside the project: {}", absolute.len()),
             "Leave them out of exports that you publish.",
         );
     }
