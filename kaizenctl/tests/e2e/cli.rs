@@ -4,7 +4,6 @@ use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use kaizen_proto::families;
 use serde_json::{Value, json};
 
 use crate::context::{Place, feed, programs, wait_for};
@@ -274,58 +273,4 @@ fn a_write_whose_caller_is_gone_is_whole_or_not_there() {
     for table in ["gotcha", "gotcha_revision", "ledger_events", "journal"] {
         assert_eq!(place.count(&format!("SELECT count(*) FROM {table}")), 20, "{table}");
     }
-}
-
-#[test]
-fn the_readme_can_be_pasted_from_top_to_bottom() {
-    let place = Place::new();
-    let readme = include_str!("../../../README.md");
-    let blocks: Vec<&str> =
-        readme.split("```sh\n").skip(1).filter_map(|block| block.split("```").next()).collect();
-    assert!(blocks.len() > 5, "{blocks:?}");
-    let path = format!("{}:{}", programs().display(), std::env::var("PATH").unwrap());
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-eu", "-c", &blocks.concat()])
-        .env_clear()
-        .env("PATH", &path)
-        .env("HOME", place.path("home"));
-    let output = shell.current_dir(&place.root).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    crate::checks::assert_integrity(&place);
-}
-
-#[test]
-fn the_example_of_every_operation_can_be_pasted() {
-    let place = Place::new();
-    let path = format!("{}:{}", programs().display(), std::env::var("PATH").unwrap());
-    let mut run = Vec::new();
-    for card in families::cards() {
-        let mut command = Command::new("sh");
-        command.args(["-c", card.example]).env_clear().env("PATH", &path).env("HOME", place.path("home"));
-        let output = command.env("KAIZEN_REPO_ROOT", &place.root).current_dir(&place.root).output().unwrap();
-        if output.status.success() {
-            assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{}", card.example);
-            run.push(card.code);
-            continue;
-        }
-        // Whatever names a record or a file of the reader's own finds none here; the words themselves are right.
-        let denial: Value = serde_json::from_slice(&output.stderr).unwrap();
-        let code = denial["code"].as_str().unwrap();
-        assert!(
-            ["DENIED_RECORD_NOT_FOUND", "DENIED_FILE_NOT_FOUND"].contains(&code),
-            "{}: {denial}",
-            card.example
-        );
-        let names_something =
-            ["_ID ", "_ID\"", "--path ", "-file "].iter().any(|word| card.example.contains(word));
-        assert!(names_something, "{}: {denial}", card.example);
-    }
-    assert!(run.len() > families::cards().count() / 2, "{run:?}");
-    // So can the remedy of every denial, but for the names of the reader's own.
-    let example = place.denied(&["W1"], "DENIED_TITLE_REQUIRED", 2)["example"].as_str().unwrap().to_owned();
-    let mut command = Command::new("sh");
-    command.args(["-c", &example]).env_clear().env("PATH", &path).env("HOME", place.path("home"));
-    assert!(command.env("KAIZEN_REPO_ROOT", &place.root).output().unwrap().status.success(), "{example}");
 }

@@ -44,40 +44,52 @@ fn an_earlier_plane_is_backed_up_and_brought_forward() {
     assert_eq!(applied, 2);
 }
 
-/// Kills the daemon at ever later moments of the opening, until one opening is finished before it dies.
-#[test]
+/// Opens the plane with a daemon that is killed after this time, or once the opening is finished. Returns how long that
+/// took.
 #[expect(clippy::disallowed_methods, reason = "the moment of the kill is the input of the test")]
+fn open_and_kill(place: &Place, after: Option<Duration>) -> Duration {
+    let mut daemon = place.command("kaizend").stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_for("the daemon's socket", || place.runtime().join("kaizend.sock").exists());
+    let begun = Instant::now();
+    let mut client = place.command("kaizenctl");
+    let client = client.args(["K1", "--json"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let mut client = client.unwrap();
+    while after.is_none_or(|after| begun.elapsed() < after) && client.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    daemon.kill().unwrap();
+    let took = begun.elapsed();
+    daemon.wait().unwrap();
+    client.wait().unwrap();
+    took
+}
+
+/// Kills the daemon at moments that are spread over the time that an opening takes, and a little after it.
+#[test]
 fn a_kill_leaves_the_old_schema_or_the_new_one() {
+    const ROUNDS: u32 = 20;
+    let undisturbed = place(SECOND);
+    let whole = open_and_kill(&undisturbed, None);
+    let known = migrations(&undisturbed);
+    assert!(known > 2, "an opening that is finished is durable, {known}");
     let (mut old, mut new) = (0, 0);
-    for round in 0..400_u64 {
+    let (mut latest_old, mut earliest_new) = (Duration::ZERO, whole);
+    for round in 0..ROUNDS {
         let place = place(SECOND);
-        let mut daemon = place.command("kaizend").stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        wait_for("the daemon's socket", || place.runtime().join("kaizend.sock").exists());
-        let client = place
-            .command("kaizenctl")
-            .args(["K1", "--json"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        let mut client = client.unwrap();
-        let deadline = Instant::now() + Duration::from_micros(round * 2_000);
-        while Instant::now() < deadline && client.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_micros(200));
-        }
-        let finished = client.try_wait().unwrap().is_some();
-        daemon.kill().unwrap();
-        daemon.wait().unwrap();
-        client.wait().unwrap();
+        // Every other kill aims at the commit, as far as it is known where that is.
+        let spread = whole * round * 5 / (ROUNDS * 4);
+        let after = if round % 2 == 0 { spread } else { (latest_old + earliest_new) / 2 };
+        open_and_kill(&place, Some(after));
         match migrations(&place) {
-            2 => old += 1,
-            _ => new += 1,
+            2 => (old, latest_old) = (old + 1, latest_old.max(after)),
+            applied if applied == known => (new, earliest_new) = (new + 1, earliest_new.min(after)),
+            applied => panic!("{applied} of {known} migrations after {after:?}"),
         }
         let checked = place.ok(&["K1", "--integrity"]);
-        assert_eq!(checked["integrity"]["ok"], true, "killed after {} ms: {checked}", round * 2);
+        assert_eq!(checked["integrity"]["ok"], true, "killed after {after:?}: {checked}");
+        assert_eq!(migrations(&place), known);
         assert_eq!(place.ok(&["K9", "--query", "cafe"])["count"], 3);
-        if finished && new > 1 {
-            break;
-        }
     }
-    assert!(old > 0 && new > 0, "killed {old} times before and {new} times after");
+    println!("killed {old} times before and {new} times after the commit, an opening took {whole:?}");
+    assert!(old > 0, "no kill came before the commit");
 }

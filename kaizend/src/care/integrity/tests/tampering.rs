@@ -138,12 +138,12 @@ impl Hand {
     /// What a check finds after these statements; none when the schema does not let them through.
     fn after(&mut self, changes: &[(&str, &[Value])]) -> Option<Integrity> {
         self.connection.execute_batch("BEGIN").unwrap();
-        let changed = changes.iter().try_for_each(|(sql, values)| {
+        let executed = changes.iter().try_for_each(|(sql, values)| {
             let rows = self.connection.execute(sql, params_from_iter(*values))?;
             assert!(rows > 0, "nothing changed: {sql} {values:?}");
             Ok::<(), rusqlite::Error>(())
         });
-        let found = changed.map(|()| {
+        let found = executed.map(|()| {
             let found = self.check();
             let clean = found.findings.total() == 0;
             outcome(found, clean, String::new())
