@@ -236,7 +236,7 @@ fn a_repeated_call_is_known_by_what_was_sent() {
 #[test]
 fn databases_that_were_put_aside_are_named_when_they_hold_what_was_erased() {
     let place = Place::new();
-    let body = format!("{} The word is swordfish-and-chips.", "It is long. ".repeat(900));
+    let body = format!("{} The word is swordfish-and-chips.", "It is long. ".repeat(250));
     let id = place.id(&["X1", "--title", "T", "--summary", "S.", "--body", &body]);
     let backup = place.ok(&["K3"]);
     let restored = place.ok(&["K11", "--path", text(&backup, "backup_dir")]);
