@@ -386,7 +386,8 @@ fn usage(command: &Command, card: &Card, error: &clap::Error, brackets: bool) ->
         _ => Denial::usage(error.to_string().lines().next().unwrap_or_default().to_owned()),
     };
     denial = denial.with("operation", card.code).action(format!("See `kaizenctl {} --help`.", card.code));
-    if brackets {
+    let unknown_flag = error.kind() == ErrorKind::UnknownArgument && name.starts_with('-');
+    if brackets && !unknown_flag {
         denial = denial.action(
             "The shell may have eaten the quotes of a JSON value: put it into a file and pass --payload-json-file FILE.",
         );

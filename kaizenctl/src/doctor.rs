@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use kaizen_proto::denial::Denial;
+use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::endpoint::RuntimeDir;
 use kaizen_proto::families::core::{Examined, Finding};
 use kaizen_proto::operation::Status;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::{Failure, Output, connect, print};
 
@@ -31,7 +32,14 @@ pub(crate) fn without_daemon(failure: &Failure) -> Result<Output, Failure> {
     let message =
         format!("The daemon could not examine the project; {failed} of {} findings fail.", findings.len());
     let examined = Examined { status: Status::Ok, message, healthy: false, failed, warned, findings };
-    Ok(Output::Reply(print::raw(&examined)?))
+    Ok(Output::Wanting(print::raw(&examined)?))
+}
+
+/// The reply of the daemon: what fails makes the call fail, so that scripts and CI notice.
+pub(crate) fn examined(reply: Box<RawValue>) -> Result<Output, Denial> {
+    let examined: Examined = serde_json::from_str(reply.get())
+        .map_err(|error| Denial::new(Code::Protocol).message(error.to_string()))?;
+    Ok(if examined.healthy { Output::Reply(reply) } else { Output::Wanting(reply) })
 }
 
 fn finding(check: &str, level: &str, detail: String, fix: Option<String>) -> Finding {
@@ -48,13 +56,13 @@ fn refusal(denial: &Value) -> Finding {
         "DENIED_RUNTIME_DIR" => "runtime",
         _ => "daemon",
     };
-    let parts =
-        ["message", "reason", "path", "line", "key", "log"].iter().filter_map(|name| match &denial[*name] {
-            Value::Null => None,
-            Value::String(text) => Some(format!("{name}: {text}")),
-            other => Some(format!("{name}: {other}")),
-        });
-    let detail = std::iter::once(code.clone()).chain(parts).collect::<Vec<_>>().join("; ");
+    let mut detail = code.clone();
+    if let Some(told) = text("message").or_else(|| text("reason")) {
+        detail.push_str(&format!(": {told}"));
+    }
+    for name in ["path", "log"] {
+        detail.extend(text(name).map(|told| format!("; {name}: {told}")));
+    }
     finding(check, "fail", detail, text("required_action"))
 }
 

@@ -146,8 +146,12 @@ fn flags_of(command: &Command) -> String {
         let shown = format!("--{}{value}", arg.get_long().unwrap_or_default());
         let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
         let mut lines = wrap(&help, 76).into_iter();
-        let first = lines.next().unwrap_or_default();
-        text.push_str(&format!("  {shown:<32} {first}\n"));
+        if shown.chars().count() > 32 {
+            text.push_str(&format!("  {shown}\n"));
+        } else {
+            let first = lines.next().unwrap_or_default();
+            text.push_str(&format!("  {shown:<32} {first}\n"));
+        }
         for line in lines {
             text.push_str(&format!("  {:<32} {line}\n", ""));
         }

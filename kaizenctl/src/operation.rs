@@ -48,6 +48,9 @@ pub(crate) fn run(card: &Card, globals: &Globals, words: &[OsString]) -> Result<
         (Err(failure), _) if card.code == Doctor::CODE => return doctor::without_daemon(&failure),
         (outcome, _) => outcome?,
     };
+    if card.code == Doctor::CODE {
+        return Ok(doctor::examined(reply)?);
+    }
     if card.code == ConfigShow::CODE {
         return Ok(Output::Reply(name_sources(&reply, globals)?));
     }

@@ -253,6 +253,9 @@ impl Denial {
         if self.example.is_none()
             && let Some(template) = self.code.example()
         {
+            // The operation's own example says better which file it wants.
+            let path = |example: &str| example.contains("--path ");
+            let template = if path(template) && path(card.example) { card.example } else { template };
             let mut flags = template.split_whitespace().filter_map(|word| word.strip_prefix("--"));
             let fits = flags.all(|flag| flag == "json" || card.takes(flag));
             self.example =

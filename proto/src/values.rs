@@ -31,8 +31,8 @@ struct Words {
 
 /// What is known. For an operation that has several rows for a parameter, the first counts.
 const TABLE: &[Words] = &[
-    words(&["W1", "W2"], "status", &[STATUSES, TASK_STATUSES]),
-    words(&["X1"], "status", &[STATUSES, POLICY_STATUSES]),
+    words(&["W1", "W2", "W10"], "status", &[STATUSES, TASK_STATUSES]),
+    words(&["X1", "X6"], "status", &[STATUSES, POLICY_STATUSES]),
     words(&[], "status", &[STATUSES]),
     words(&[], "scope", &[SCOPES]),
     words(&[], "priority", &[PRIORITIES]),
@@ -78,5 +78,7 @@ mod tests {
         }
         let card = families::find("W1").unwrap();
         assert!(of(card, "status").contains(&"in_progress") && of(card, "title").is_empty());
+        let status = |code: &str| of(families::find(code).unwrap(), "status");
+        assert!(status("W10").contains(&"done") && status("X6").contains(&"retired"));
     }
 }

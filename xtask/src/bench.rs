@@ -8,7 +8,6 @@ mod idle;
 mod processes;
 mod raw;
 mod reads;
-mod wire;
 mod writes;
 
 use std::path::{Path, PathBuf};

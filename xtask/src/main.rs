@@ -4,8 +4,14 @@
 mod bench;
 mod contract;
 mod crash;
+#[cfg(unix)]
+mod explain;
 mod place;
 mod random;
+#[cfg(unix)]
+mod seed;
+#[cfg(unix)]
+mod wire;
 
 use std::process::ExitCode;
 
@@ -28,6 +34,9 @@ enum Chore {
     },
     /// Kill the daemon in the middle of writes, again and again, and compare what is stored with what it acknowledged
     Crash(crash::Options),
+    /// Look at the query plan of every statement that reading runs on a large data plane; none may read a whole table
+    #[cfg(unix)]
+    Explain(explain::Options),
     /// Measure the promised figures, each beside its reference
     #[cfg(unix)]
     Bench(bench::Options),
@@ -44,6 +53,8 @@ fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().chore {
         Chore::Contract { check } => contract::run(check),
         Chore::Crash(options) => crash::run(&options),
+        #[cfg(unix)]
+        Chore::Explain(options) => explain::run(&options),
         #[cfg(unix)]
         Chore::Bench(options) => bench::run(&options),
         #[cfg(unix)]

@@ -103,9 +103,18 @@ impl Place {
 
     /// Starts the daemon and waits until it listens.
     pub(crate) fn start(&self) -> anyhow::Result<Daemon> {
+        self.start_with(&[])
+    }
+
+    /// Starts the daemon with these variables in its environment too.
+    pub(crate) fn start_with(&self, variables: &[(&str, &str)]) -> anyhow::Result<Daemon> {
         let errors = self.path("daemon.err");
         let mut command = self.command(&self.program);
-        command.arg("--detach").stdout(Stdio::piped()).stderr(File::create(&errors)?);
+        command
+            .arg("--detach")
+            .envs(variables.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&errors)?);
         let mut process = command.spawn().with_context(|| self.program.display().to_string())?;
         let mut word = String::new();
         if let Some(output) = process.stdout.take() {

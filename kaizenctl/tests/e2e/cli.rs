@@ -298,7 +298,8 @@ fn the_example_of_every_operation_can_be_pasted() {
             "{}: {denial}",
             card.example
         );
-        let names_something = ["_ID ", "--path ", "-file "].iter().any(|word| card.example.contains(word));
+        let names_something =
+            ["_ID ", "_ID\"", "--path ", "-file "].iter().any(|word| card.example.contains(word));
         assert!(names_something, "{}: {denial}", card.example);
     }
     assert!(run.len() > families::cards().count() / 2, "{run:?}");

@@ -40,6 +40,13 @@ pub(crate) fn programs() -> &'static Path {
     })
 }
 
+/// Copies a program under test into a directory. Another process does it: a test that forks while this one holds the copy
+/// open for writing would keep it from being executed.
+pub(crate) fn copy_program(name: &str, directory: &Path) {
+    let copied = Command::new("cp").arg(programs().join(name)).arg(directory).status().unwrap();
+    assert!(copied.success(), "cp {name}: {copied}");
+}
+
 impl Place {
     /// A fresh place.
     pub(crate) fn new() -> Self {

@@ -256,7 +256,7 @@ const SPOILING: &[Row] = &[
     row(Code::DaemonStart, 1, |place| {
         let alone = place.path("alone");
         fs::create_dir(&alone).unwrap();
-        fs::copy(crate::context::programs().join("kaizenctl"), alone.join("kaizenctl")).unwrap();
+        crate::context::copy_program("kaizenctl", &alone);
         let mut command = std::process::Command::new(alone.join("kaizenctl"));
         command.env_clear().env("HOME", place.path("home")).env("PATH", "/nonexistent");
         run(command.args(["K1", "--json"]).arg("--project").arg(&place.root))

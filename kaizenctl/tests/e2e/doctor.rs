@@ -13,7 +13,9 @@ use crate::rows::{keys, text};
 const W1: [&str; 5] = ["W1", "--title", "T", "--summary", "S."];
 
 fn examine(place: &Place, words: &[&str]) -> Value {
-    let examined = place.ok(words);
+    let outcome = place.run(words.iter().chain(&["--json"]));
+    let examined: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:?}"));
+    assert_eq!(outcome.status.code(), Some(i32::from(examined["healthy"] != true)), "{outcome:?}");
     assert_eq!(keys(&examined), ["status", "message", "healthy", "failed", "warned", "findings"]);
     for finding in examined["findings"].as_array().unwrap() {
         let level = text(finding, "level");
@@ -100,7 +102,7 @@ fn the_doctor_works_without_a_daemon_and_with_settings_that_make_no_sense() {
     fs::write(place.root.join("kaizen.toml"), "[bakup]\n").unwrap();
     let examined = examine(&place, &["doctor"]);
     let detail = is(&examined, "config", "fail");
-    assert!(detail.contains("backup") && detail.contains("line: 1"), "{detail}");
+    assert!(detail.contains("backup") && detail.contains("line 1"), "{detail}");
     place.stop();
     fs::remove_file(place.root.join("kaizen.toml")).unwrap();
     // A daemon that cannot start: something else stands where its directory would be.
@@ -112,7 +114,7 @@ fn the_doctor_works_without_a_daemon_and_with_settings_that_make_no_sense() {
         .args(["doctor", "--json"])
         .output()
         .unwrap();
-    assert!(output.status.success(), "{output:?}");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
     let examined: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(examined["healthy"], false);
     assert_eq!(examined["findings"][0]["level"], "fail", "{examined:#}");
@@ -155,8 +157,8 @@ fn what_would_leak_is_named_without_being_quoted() {
     let examined = examine(&place, &["K15", "--publish"]);
     assert!(is(&examined, "publish.tracked", "fail").contains("AI/db/kaizen.db"));
     assert!(is(&examined, "publish.ignored", "fail").contains("AI/plan.txt"));
-    assert!(is(&examined, "publish.token", "fail").contains("notes.md:2"));
-    let personal = is(&examined, "publish.personal_path", "fail");
+    assert!(is(&examined, "publish.github_token", "fail").contains("notes.md:2"));
+    let personal = is(&examined, "publish.posix_home_path", "fail");
     assert!(
         personal.contains("notes.md:3") && personal.contains("AI/db/exports/reports/r.md:1"),
         "{personal}"

@@ -128,4 +128,6 @@ fn contracts_never_share_a_file() {
     assert_eq!(place.count("SELECT count(*) FROM reports"), 2);
     let stored = row(&place, "SELECT scope FROM reports WHERE path = ?1", &[&second]);
     assert_eq!(stored["scope"], "review/loop");
+    // A report that is written again has a new time, in the search index too.
+    crate::checks::assert_integrity(&place);
 }

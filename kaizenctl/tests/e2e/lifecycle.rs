@@ -101,7 +101,7 @@ fn install(place: &Place, names: &[&str]) -> PathBuf {
     let bin = place.path("bin");
     fs::create_dir_all(&bin).unwrap();
     for name in names {
-        fs::copy(programs().join(name), bin.join(name)).unwrap();
+        crate::context::copy_program(name, &bin);
     }
     bin
 }

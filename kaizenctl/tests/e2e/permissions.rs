@@ -49,7 +49,7 @@ impl Guest {
         let bin = place.path("bin");
         fs::create_dir(&bin).unwrap();
         for name in ["kaizenctl", "kaizend"] {
-            fs::copy(programs().join(name), bin.join(name)).unwrap();
+            crate::context::copy_program(name, &bin);
         }
         for path in [place.path(""), place.path("home"), place.root.clone()] {
             chown(path, Some(NOBODY), Some(NOBODY)).unwrap();

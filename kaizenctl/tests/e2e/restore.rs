@@ -184,7 +184,8 @@ fn what_is_no_good_backup_is_refused_and_nothing_changes() {
     rusqlite::Connection::open(&loose).unwrap().execute_batch("CREATE TABLE other (a)").unwrap();
     place.denied(&["K11", "--path", "loose.db"], "DENIED_FOREIGN_DATABASE", 1);
     fs::write(&loose, "no database").unwrap();
-    place.denied(&["K11", "--path", "loose.db"], "DENIED_FOREIGN_DATABASE", 1);
+    let denial = place.denied(&["K11", "--path", "loose.db"], "DENIED_FOREIGN_DATABASE", 1);
+    assert!(text(&denial, "db_path").ends_with("/loose.db"), "{denial}");
     fs::write(&loose, "").unwrap();
     place.denied(&["K11", "--path", "loose.db"], "DENIED_BACKUP_INVALID", 1);
     unchanged();

@@ -39,6 +39,20 @@ pub(crate) fn repair_version(writer: &mut Writer) -> Result<SchemaState, Denial>
     schema::state(writer.connection(), &path).map_err(fail)
 }
 
+/// Creates what is missing of the tables and indexes that the original had, as K1 has always done. Rows that a lost
+/// table held stay lost, and the journal tells of them.
+pub(crate) fn create_missing(writer: &mut Writer) -> Result<(), Denial> {
+    let fail = |error: rusqlite::Error| fault::from_rusqlite("create what is missing", &error);
+    let missing = file::missing(writer.connection(), &migrate::original_tables())?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    tracing::warn!(count = missing.len(), "creating tables and indexes that are missing");
+    let transaction = writer.connection().unchecked_transaction().map_err(fail)?;
+    missing.iter().try_for_each(|sql| transaction.execute_batch(sql)).map_err(fail)?;
+    transaction.commit().map_err(fail)
+}
+
 /// Stores the manifest hash of this release.
 pub(crate) fn restamp(writer: &mut Writer) -> Result<(), Denial> {
     migrate::stamp(writer.connection(), schema::manifest_hash(), &Timestamp::now().to_string())
@@ -143,35 +157,47 @@ fn examine(db_path: &Path) -> Result<Found, Denial> {
         .map_err(fail)?;
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(fail)?;
     let snapshot = connection.transaction().map_err(fail)?;
-    let fresh = migrate::fresh()?;
-    let tables = tables::read(&fresh).map_err(fail)?;
+    inspect(&snapshot, &migrate::fresh()?)
+}
+
+/// Checks what a connection sees, beside a database that has the schema and nothing else.
+fn inspect(snapshot: &Connection, fresh: &Connection) -> Result<Found, Denial> {
+    let fail = |error: rusqlite::Error| fault::from_rusqlite("check the data plane", &error);
+    let tables = tables::read(fresh).map_err(fail)?;
     let mut findings = Findings::default();
 
-    let mut told = journal::Told::new(&tables);
-    let mut chain = journal::Chain::new();
-    let followed = chain.follow(&snapshot, &mut told, &mut findings);
-    // Without the whole journal nothing can be said about the rows.
-    let rows_checked = if findings.finished("the journal", followed)? {
-        compare_rows(&snapshot, told, &mut findings)?
-    } else {
-        0
-    };
-    let hashes = content::revisions(&snapshot, &mut findings);
+    let (journal, rows_checked) = against_journal(snapshot, &tables, &mut findings)?;
+    let hashes = content::revisions(snapshot, &mut findings);
     findings.finished("revisions", hashes)?;
-    let hashes = content::single_rows(&snapshot, &mut findings);
+    let hashes = content::single_rows(snapshot, &mut findings);
     findings.finished("content hashes", hashes)?;
     let mut orphans = Vec::new();
-    let referred = references::orphans(&snapshot, &mut orphans);
+    let referred = references::orphans(snapshot, &mut orphans);
     findings.finished("references", referred)?;
-    let enforced = file::foreign_keys(&snapshot, &tables, &mut findings);
+    let enforced = file::foreign_keys(snapshot, &tables, &mut findings);
     findings.finished("foreign keys", enforced)?;
-    let structure = file::structure(&snapshot, &mut findings);
+    let structure = file::structure(snapshot, &mut findings);
     findings.finished("the file", structure)?;
-    let defined = file::schema(&snapshot, &fresh, &mut findings);
+    let defined = file::schema(snapshot, fresh, &mut findings);
     findings.finished("the schema", defined)?;
-    let compared = derived::compare(&snapshot, &mut findings);
+    let compared = derived::compare(snapshot, &mut findings);
     findings.finished("derived data", compared)?;
-    Ok(Found { findings, orphans, rows_checked, journal: chain.state })
+    Ok(Found { findings, orphans, rows_checked, journal })
+}
+
+/// The journal, and every row that it covers. Returns how many rows there are.
+fn against_journal(
+    snapshot: &Connection,
+    tables: &tables::Tables,
+    findings: &mut Findings,
+) -> Result<(JournalState, usize), Denial> {
+    let mut told = journal::Told::new(tables);
+    let mut chain = journal::Chain::new();
+    let followed = chain.follow(snapshot, &mut told, findings);
+    // Without the whole journal nothing can be said about the rows.
+    let rows =
+        if findings.finished("the journal", followed)? { compare_rows(snapshot, told, findings)? } else { 0 };
+    Ok((chain.state, rows))
 }
 
 fn compare_rows(

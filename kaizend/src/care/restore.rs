@@ -177,12 +177,17 @@ fn copy(database: &Path, known: Option<&Backup>, mut to: File, path: &Path) -> R
 fn check(staging: Staging, database: &Path, caller: &Caller) -> Result<Staged, Denial> {
     let path = staging.path();
     let fail = |error: rusqlite::Error| fault::from_rusqlite("check the backup", &error);
-    open::sniff(path)?;
+    // The copy goes away again, so a denial names the file that was given.
+    let named = |denial: Denial| match denial.field("db_path") {
+        Some(_) => denial.with("db_path", database.display().to_string()),
+        None => denial,
+    };
+    open::sniff(path).map_err(named)?;
     if fs::metadata(path).is_ok_and(|file| file.len() == 0) {
         return Err(invalid(database, "it is empty"));
     }
     let mut connection = open::writer_connection(path)?;
-    migrate::run_on_copy(&mut connection, path)?;
+    migrate::run_on_copy(&mut connection, path).map_err(named)?;
     let (found, only_derived) = integrity::look(path)?;
     if found.total_orphans > 0 || (found.total_faults > 0 && !only_derived) {
         let first = found.faults.first().map(|fault| fault.problem.clone()).unwrap_or_default();

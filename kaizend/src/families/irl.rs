@@ -53,10 +53,14 @@ fn draft(params: NewReviewEvent, event_type: &'static str) -> Result<Draft, Deni
     if review_id.is_none() && event_type != "review" {
         return Err(Denial::new(Code::ReviewIdRequired));
     }
+    // A denial names the parameter that was given.
+    let (named, decision) = match (record::given(params.decision), record::given(params.title)) {
+        (Some(decision), _) => ("decision", decision),
+        (None, Some(title)) => ("title", title),
+        (None, None) => ("decision", event_type.to_owned()),
+    };
     let draft = Draft {
-        decision: record::given(params.decision)
-            .or(record::given(params.title))
-            .unwrap_or_else(|| event_type.to_owned()),
+        decision,
         status: record::given_or(params.status, "recorded"),
         review_id,
         event_type,
@@ -66,7 +70,7 @@ fn draft(params: NewReviewEvent, event_type: &'static str) -> Result<Draft, Deni
     };
     record::check_short(&[
         ("review_id", draft.review_id.as_deref().unwrap_or_default()),
-        ("decision", &draft.decision),
+        (named, &draft.decision),
         ("status", &draft.status),
     ])?;
     Ok(draft)

@@ -5,6 +5,7 @@
 
 pub mod counters;
 pub mod fault;
+mod intruder;
 pub mod journal;
 pub mod migrate;
 pub mod open;
@@ -69,12 +70,12 @@ impl Shared {
     pub(crate) fn set_suspect(&self, suspect: bool) {
         self.suspect.store(suspect, Ordering::Release);
         let marked = if suspect {
-            std::fs::File::create(&self.suspect_path).map(drop)
+            crate::files::create(crate::files::Readers::Owner, &self.suspect_path).map(drop)
         } else {
             std::fs::remove_file(&self.suspect_path)
         };
         if let Err(error) = marked
-            && error.kind() != std::io::ErrorKind::NotFound
+            && !matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::AlreadyExists)
         {
             tracing::warn!(%error, suspect, "the mark of a suspect plane could not be changed");
         }

@@ -250,8 +250,9 @@ fn index(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
     let number = if let Some(number) = known {
         execute(
             connection,
-            "UPDATE search_rows SET status = $1, task_id = $2, is_test = $3 WHERE number = $4",
+            "UPDATE search_rows SET created_at = $1, status = $2, task_id = $3, is_test = $4 WHERE number = $5",
             &[
+                Cell::Text(&content.created_at),
                 (&content.status).into(),
                 (&content.task_id).into(),
                 Cell::Integer(content.is_test),

@@ -182,6 +182,44 @@ async fn a_suspect_plane_refuses_writes() {
     assert_eq!(write(&bench, good("sp_1")).await.unwrap_err().code, Code::PlaneSuspect);
 }
 
+/// Size and time of the file cannot tell, for the writer changes them at the same moment.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn somebody_who_writes_while_the_log_is_written_back_is_noticed() {
+    let bench = bench();
+    write(&bench, good("sp_1")).await.unwrap();
+    let path = bench.path.clone();
+    bench
+        .plane
+        .chore(move |writer| {
+            writer.connection().execute_batch("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
+            let database = std::fs::read(&path).unwrap();
+            std::fs::write(&path, database).unwrap();
+            Ok(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(write(&bench, good("sp_2")).await.unwrap_err().code, Code::PlaneSuspect);
+}
+
+#[tokio::test]
+async fn somebody_who_reads_meanwhile_is_none_of_the_writers_business() {
+    let bench = bench();
+    write(&bench, good("sp_1")).await.unwrap();
+    let path = bench.path.clone();
+    bench
+        .plane
+        .chore(move |writer| {
+            writer.connection().execute_batch("PRAGMA wal_checkpoint(PASSIVE)").unwrap();
+            // A program of its own: closing a descriptor in this one would take SQLite's locks away.
+            std::process::Command::new("cat").arg(&path).output().unwrap();
+            Ok(())
+        })
+        .await
+        .unwrap();
+    write(&bench, good("sp_2")).await.unwrap();
+}
+
 /// The SQL of every definition and every read must be understood by the schema; what families write is checked by
 /// their own tests.
 #[tokio::test]

@@ -281,6 +281,7 @@ pub(crate) fn execute(
     parameters: &[Cell<'_>],
 ) -> rusqlite::Result<usize> {
     debug_assert!(in_order(sql), "placeholders out of order: {sql}");
+    tracing::trace!(target: "kaizend::sql", "{sql}");
     let mut statement = connection.prepare_cached(sql)?;
     statement.execute(rusqlite::params_from_iter(parameters.iter().map(|cell| Bound(*cell))))
 }
@@ -292,6 +293,7 @@ pub(crate) fn query(
     parameters: &[Cell<'_>],
 ) -> rusqlite::Result<Vec<Row>> {
     debug_assert!(in_order(sql), "placeholders out of order: {sql}");
+    tracing::trace!(target: "kaizend::sql", "{sql}");
     let mut statement = connection.prepare_cached(sql)?;
     let columns: Arc<[String]> = statement.column_names().into_iter().map(str::to_owned).collect();
     let mut rows = statement.query(rusqlite::params_from_iter(parameters.iter().map(|cell| Bound(*cell))))?;

@@ -17,6 +17,7 @@ use kaizen_proto::time::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::intruder::Intruder;
 use super::open::{self, Identity};
 use super::schema::{self, Verdict};
 use super::tables::{self, Tables};
@@ -84,6 +85,8 @@ pub(crate) struct Writer {
     last_at: Timestamp,
     /// The file as this writer left it.
     stamp: Stamp,
+    /// Tells of writes by others that the stamp cannot, because this writer wrote too.
+    intruder: Intruder,
     /// A chore that came while a batch was made; it is next.
     waiting: Option<Chore>,
     deltas: counters::Deltas,
@@ -118,6 +121,7 @@ impl Writer {
             chain_hash: String::new(),
             last_at: Timestamp::from_micros(0),
             stamp: Stamp::of(&shared.db_path),
+            intruder: Intruder::watch(&shared.db_path),
             waiting: None,
             deltas: HashMap::new(),
             indexed: Vec::new(),
@@ -141,13 +145,17 @@ impl Writer {
                 Message::Chore(chore) => self.waiting = Some(chore),
             }
             if let Some(chore) = self.waiting.take() {
+                let sound = self.begin_writing().is_ok();
                 if catch_unwind(AssertUnwindSafe(|| chore(&mut self))).is_err() {
                     // Whoever waits for it learns that its answer will not come; the next call opens the plane anew.
                     tracing::error!("work on the plane as a whole panicked");
                     self.shared.close();
                     return;
                 }
-                self.stamp = Stamp::of(&self.db_path);
+                // A chore may be what makes a suspect plane good again.
+                if sound || !self.shared.is_suspect() {
+                    self.end_writing();
+                }
             }
             if queue.is_empty() {
                 self.rest();
@@ -375,6 +383,8 @@ impl Writer {
         let connection = open::writer_connection(&self.db_path)?;
         self.connection = connection;
         self.stamp = Stamp::of(&self.db_path);
+        // Closing the old connection was no intrusion.
+        self.intruder.was_here();
         self.read_head()
     }
 
@@ -403,7 +413,7 @@ impl Writer {
         }
         // A replaced file gets its log back all the same: the new one at its path must not find it. Into a file that
         // somebody else has written, nothing more is written.
-        if self.untouched().is_err_and(|denial| denial.code != Code::PlaneReplaced)
+        if self.begin_writing().is_err_and(|denial| denial.code != Code::PlaneReplaced)
             || self.shared.is_suspect()
         {
             return;
@@ -411,7 +421,24 @@ impl Writer {
         if let Err(error) = self.connection.execute_batch(&format!("PRAGMA wal_checkpoint({mode})")) {
             tracing::warn!(%error, "could not write the log back");
         }
+        self.end_writing();
+    }
+
+    /// Called before this writer writes into the database itself: whether it is as it was left.
+    fn begin_writing(&mut self) -> Result<(), Denial> {
+        // Whoever closed it before has changed the stamp, if anything.
+        self.intruder.was_here();
+        self.untouched()
+    }
+
+    /// Called afterwards: from now on the file is to be as it is now. Somebody who wrote meanwhile and has not closed the
+    /// file yet will change it again.
+    fn end_writing(&mut self) {
         self.stamp = Stamp::of(&self.db_path);
+        if self.intruder.was_here() {
+            tracing::error!("somebody else wrote into the database while its log was written back");
+            self.shared.set_suspect(true);
+        }
     }
 
     /// What is done once in a longer pause. A log that a reader still needs stays as it is.

@@ -394,7 +394,7 @@ crate::operations! {
         example: "kaizenctl K7 --json";
     /// Show any record with its revisions and links
     K8 "record-inspect" "record.inspect" Read RecordInspect(InspectRecord) -> InspectedRecord,
-        twins: NO_TWINS, keywords: "read open detail lineage history evidence links any id look up",
+        twins: NO_TWINS, keywords: "read open detail lineage history evidence links any id look up who changed",
         example: "kaizenctl K8 --id RECORD_ID --json";
     /// Search all records by their words, best first
     K9 "find" also "record-find" "record.find" Read RecordFind(RecordsSought) -> FoundRecords,
@@ -402,7 +402,7 @@ crate::operations! {
         example: "kaizenctl K9 --query \"retry loop\" --json";
     /// Read the journal as a feed: what was written, by whom, since an entry
     K10 "journal" "journal.read" Read JournalRead(JournalWanted) -> JournalPage,
-        twins: NO_TWINS, keywords: "log history changes events since cursor follow tail watch audit",
+        twins: NO_TWINS, keywords: "log history changes events since cursor follow tail watch audit who changed wrote",
         example: "kaizenctl K10 --since 0 --limit 20 --json";
     /// Put a backup in the place of the data plane
     K11 "db-restore" "plane.restore" Plain PlaneRestore(RestoreBackup) -> Restored,
@@ -410,7 +410,7 @@ crate::operations! {
         example: "kaizenctl K11 --path AI/db/backups/BACKUP --json";
     /// Erase a secret from a record, its copies and the backups
     K12 "record-erase" "record.erase" Plain RecordErase(WhatToErase) -> RecordErased,
-        twins: NO_TWINS, keywords: "secret leak password token remove forget purge redact",
+        twins: NO_TWINS, keywords: "secret leak password token remove forget purge redact delete",
         example: "kaizenctl K12 --id RECORD_ID --field body --json";
     /// Write the data plane as JSON lines
     K13 "export" "plane.export" Plain PlaneExport(ExportPlane) -> Exported,

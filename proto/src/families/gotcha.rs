@@ -61,6 +61,6 @@ crate::operations! {
         example: "kaizenctl G4 --id GOTCHA_ID --json";
     /// Update a pitfall's status, summary or body
     G5 "gotcha-update" "gotcha.update" Write GotchaUpdate(ReviseRecord) -> Recorded,
-        twins: TEXT_TWINS, keywords: "pitfall resolve close change",
+        twins: TEXT_TWINS, keywords: "pitfall resolve close change retract",
         example: "kaizenctl G5 --id GOTCHA_ID --status resolved --json";
 }

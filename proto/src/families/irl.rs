@@ -5,7 +5,8 @@ use crate::operation::{NO_TWINS, Status, TEXT_TWINS};
 crate::params! {
     /// A review, or an event of one.
     NewReviewEvent {
-        /// The review that this belongs to, or an unambiguous start of its id; I1 begins one of its own by default.
+        /// The review that this belongs to, or an unambiguous start of its id. I2 to I4 need it; without it, I1 begins
+        /// a review of its own.
         review_id: Option<String>,
         /// Summary in one or two sentences, at most 80 words.
         summary: Option<String>,

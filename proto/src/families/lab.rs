@@ -56,7 +56,7 @@ crate::operations! {
         example: "kaizenctl O1 --contract review-loop --json";
     /// Propose an improvement of a contract
     O2 "lab-propose" "lab.propose" Write LabPropose(NewProposal) -> Stored,
-        twins: PROPOSAL_TWINS, keywords: "improvement proposal candidate baseline score metric experiment",
+        twins: PROPOSAL_TWINS, keywords: "improvement proposal candidate baseline score metric experiment improve prompt instruction",
         example: "kaizenctl O2 --contract review-loop --title \"Ask once\" --summary \"One question instead of three.\" --metric pass_rate --baseline-score 0.7 --candidate-score 0.8 --json";
     /// Write a report on the proposals for a contract, the best first
     O3 "lab-report" "lab.report" Write LabReport(ProposalsToReport) -> ProposalsReported,

@@ -36,7 +36,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         letter: 'K',
         name: "core",
-        purpose: "find an operation, check, back up and describe the data plane",
+        purpose: "find operations and records; check, back up, restore, move and clean the data plane",
         cards: core::CARDS,
     },
     Family {

@@ -195,6 +195,6 @@ crate::operations! {
         example: "kaizenctl X5 --json";
     /// Revise or retire a policy
     X6 "policy-update" "policy.update" Write PolicyUpdate(RevisePolicy) -> Recorded,
-        twins: TEXT_TWINS, keywords: "rule preference change edit withdraw remove retire",
+        twins: TEXT_TWINS, keywords: "rule preference change edit withdraw remove retire take back retract",
         example: "kaizenctl X6 --id POLICY_ID --status retired --json";
 }

@@ -373,7 +373,7 @@ const LINT_TWINS: &[Twin] = &[Twin { field: "body", rule: TwinRule::NonEmptyText
 crate::operations! {
     /// Record a proof
     Q1 "proof-add" "proof.add" Write ProofAdd(NewVerification) -> Stored,
-        twins: VERIFICATION_TWINS, keywords: "evidence test output log",
+        twins: VERIFICATION_TWINS, keywords: "evidence test output log results prove works passed",
         example: "kaizenctl Q1 --task-id TASK_ID --summary \"All 40 tests pass.\" --evidence '[\"target/test.log\"]' --json";
     /// Record a verification and its conclusion
     Q2 "verification-add" "verification.add" Write VerificationAdd(NewVerification) -> Stored,
@@ -405,7 +405,7 @@ crate::operations! {
         example: "kaizenctl Q8 --kind trace_event --payload-json '{\"kind\": \"judge\", \"summary\": \"Judged.\"}' --json";
     /// Find proofs and verifications
     Q9 "verify-query" "verification.query" Read VerificationQuery(VerificationsWanted) -> Verifications,
-        twins: NO_TWINS, keywords: "proof evidence search filter blocking conclusion",
+        twins: NO_TWINS, keywords: "proof evidence search filter blocking conclusion blocked why",
         example: "kaizenctl Q9 --task-id TASK_ID --json";
     /// Check a text for filler, hedging and repetition
     Q10 "contract-lint" "contract.lint" Plain ContractLint(TextToLint) -> Lint,

@@ -191,7 +191,7 @@ crate::outputs! {
 crate::operations! {
     /// Show the state of the project in one small reply
     R0 "session-digest" "session.digest" Read SessionDigest(DigestWanted) -> Digest,
-        twins: NO_TWINS, keywords: "start resume context overview summary status compaction",
+        twins: NO_TWINS, keywords: "start resume context overview summary status compaction where things stand now",
         example: "kaizenctl R0 --json";
     /// Write a report on the tasks by status
     R1 "task-report" "report.task" Write TaskReport(ReportWanted) -> ReportWritten,
@@ -207,7 +207,7 @@ crate::operations! {
         example: "kaizenctl R3 --json";
     /// Write a report on proofs and verifications by conclusion, what blocks first
     R4 "proof-report" "report.proof" Write ProofReport(ReportWanted) -> ReportWritten,
-        twins: NO_TWINS, keywords: "verification evidence blocking conclusion outcome document markdown file export",
+        twins: NO_TWINS, keywords: "verification evidence blocking conclusion outcome document markdown file export blocked",
         example: "kaizenctl R4 --severity high --json";
     /// Write a report on the eval cases by category
     R5 "eval-report" "report.eval" Write EvalReport(ReportWanted) -> ReportWritten,
@@ -223,7 +223,7 @@ crate::operations! {
         example: "kaizenctl R7 --json";
     /// Write a report on the last 7 days: what was done, decided and learned
     R8 "weekly-report" "report.weekly" Write WeeklyReport(ReportWanted) -> ReportWritten,
-        twins: NO_TWINS, keywords: "week summary retrospective document markdown file export",
+        twins: NO_TWINS, keywords: "week summary retrospective document markdown file export last did",
         example: "kaizenctl R8 --json";
     /// Write a report on the last 30 days: what was done, decided and learned
     R9 "monthly-report" "report.monthly" Write MonthlyReport(ReportWanted) -> ReportWritten,

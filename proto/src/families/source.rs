@@ -168,7 +168,7 @@ crate::outputs! {
 crate::operations! {
     /// Lock a source: what it is, where, which version
     S1 "source-add" "source.add" Write SourceAdd(NewSource) -> SourceStored,
-        twins: TEXT_TWINS, keywords: "reference documentation url repository version licence authority dependency",
+        twins: TEXT_TWINS, keywords: "reference documentation url repository version licence authority dependency cite citation",
         example: "kaizenctl S1 --source-id sqlite-docs --authority-tier official_docs --url-or-repository https://sqlite.org/docs.html --summary \"How SQLite works.\" --json";
     /// List source locks, newest first, or find them by text
     S2 "source-query" "source.query" Read SourceQuery(SourcesWanted) -> Sources,

@@ -183,7 +183,7 @@ crate::operations! {
         example: "kaizenctl W1 --title \"Fix the retry loop\" --summary \"Calls hang when the server restarts.\" --json";
     /// Update a task's status, summary or body
     W2 "task-update" "task.update" Write TaskUpdate(ReviseRecord) -> Recorded,
-        twins: TEXT_TWINS, keywords: "progress finish done close block change ledger",
+        twins: TEXT_TWINS, keywords: "progress finish done close block change ledger mark complete note",
         example: "kaizenctl W2 --id TASK_ID --task-id TASK_ID --status done --summary \"The loop backs off and the test passes.\" --json";
     /// Record a plan
     W3 "plan-create" "plan.create" Write PlanCreate(NewPlan) -> Recorded,
@@ -211,7 +211,7 @@ crate::operations! {
         example: "kaizenctl W8 --task-id TASK_ID --summary \"The socket leaks in the error path.\" --payload-json-file result.json --json";
     /// Show one task with everything that belongs to it
     W9 "task-show" "task.show" Read TaskShow(TaskWanted) -> TaskShown,
-        twins: NO_TWINS, keywords: "read open timeline history blockers evidence plan ledger resume",
+        twins: NO_TWINS, keywords: "read open timeline history blockers evidence plan ledger resume blocked why stuck",
         example: "kaizenctl W9 --id TASK_ID --json";
     /// List tasks, newest first
     W10 "task-list" "task.list" Read TaskList(ListRecords) -> RecordList,

@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::figure::{Figure, Target, Unit};
-use super::wire::{Line, request};
 use super::{Bench, samples};
+use crate::wire::{Line, request};
 
 /// A server that sends back what it gets, on a runtime like the daemon's, as a process of its own like the daemon.
 ///

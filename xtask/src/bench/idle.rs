@@ -8,10 +8,10 @@ use anyhow::{Context as _, ensure};
 use serde_json::json;
 
 use super::figure::{median, verdict};
-use super::wire::{Line, request};
 use super::{Bench, writes};
 use crate::place::{self, Place};
 use crate::random::Random;
+use crate::wire::{Line, request};
 
 /// Resident memory of an idle daemon at most, in bytes.
 const RSS: u64 = 25 << 20;

@@ -4,69 +4,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use rusqlite::{Connection, OpenFlags};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::figure::{Figure, Target, Unit, verdict};
-use super::wire::{Clients, Line, request, write_request};
 use super::{Bench, samples};
 use crate::place::Project;
-use crate::random::Random;
+use crate::seed::{self, RARE};
+use crate::wire::{Line, request, write_request};
 
-/// A word that a few records of each kind that is searched have.
-const RARE: &str = "zebrafinch";
 /// Bytes of a digest at most.
 const DIGEST_BYTES: usize = 7_500;
-
-/// The requests that make the records of a plane, as agents leave them: tasks, pitfalls, verifications, learnings and
-/// policies.
-fn records(random: &mut Random, count: usize) -> Vec<Vec<u8>> {
-    let blocks_between = (count / 93 / 3).max(1);
-    (0..count)
-        .map(|at| {
-            let is_rare = matches!(at % 93, 30 | 60) && (at / 93) % blocks_between == 0;
-            let rare = if is_rare { format!("{RARE} ") } else { String::new() };
-            let (title, summary) = (random.words(6), random.words(18));
-            let body = format!("{rare}{}", random.words(30));
-            let status = if random.below(2) == 0 { "active" } else { "resolved" };
-            let record = json!({"title": title, "summary": summary, "body": body, "status": status});
-            match at % 93 {
-                0..30 => write_request("task.start", record),
-                30..60 => write_request("gotcha.add", record),
-                60..80 => {
-                    let conclusion = if random.below(50) == 0 { "VERIFICATION_FAILED" } else { "VERIFIED_ACCEPTABLE" };
-                    let evidence = "[\"target/test.log\"]";
-                    write_request(
-                        "verification.add",
-                        json!({"summary": summary, "body": body, "conclusion": conclusion, "evidence": evidence}),
-                    )
-                }
-                80..87 => write_request("learning.add", record),
-                _ => write_request("policy.add", record),
-            }
-        })
-        .collect()
-}
-
-/// Fills a plane with so many records, among them learned lessons.
-fn fill(bench: &mut Bench, project: &Project, count: usize) -> anyhow::Result<()> {
-    let requests = records(&mut bench.random, count * 93 / 100);
-    let mut clients = Clients::open(&bench.daemon.socket, project, 64)?;
-    let mut learnings = Vec::new();
-    clients.drive(&requests, |reply| {
-        let reply = std::str::from_utf8(reply)?;
-        if let Some((_, rest)) = reply.split_once(r#""id":"l_"#)
-            && let Some((digits, _)) = rest.split_once('"')
-        {
-            learnings.push(format!("l_{digits}"));
-        }
-        Ok(())
-    })?;
-    ensure!(!learnings.is_empty(), "no learning has an id that starts with l_");
-    let promotions: Vec<Vec<u8>> =
-        learnings.iter().map(|id| write_request("learning.promote", json!({"id": id}))).collect();
-    clients.drive(&promotions, |_| Ok(()))?;
-    Ok(())
-}
 
 /// Measures them, and prints what is no ratio of two times.
 #[expect(clippy::print_stdout, reason = "a program for the terminal")]
@@ -75,7 +22,7 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Figure>> {
     let mut planes = Vec::new();
     for size in sizes {
         let project = bench.fresh_project()?;
-        fill(bench, &project, size)?;
+        seed::seed(&bench.daemon.socket, &project, size, &mut bench.random)?;
         planes.push((size, project));
     }
     println!(
@@ -84,7 +31,11 @@ pub(super) fn run(bench: &mut Bench) -> anyhow::Result<Vec<Figure>> {
     );
     let mut figures = digests(bench, &planes)?;
     let (size, largest) = planes.last().context("a plane")?;
-    figures.extend(queries(bench, largest, *size)?);
+    figures.extend(single(bench, &planes[0], (*size, largest))?);
+    let scans = Scans::open(largest)?;
+    figures.extend(queries(bench, largest, *size, &scans)?);
+    figures.push(report(bench, largest, *size, &scans)?);
+    drop(scans);
     for (_, project) in &planes {
         bench.close(project)?;
     }
@@ -125,55 +76,169 @@ fn digests(bench: &mut Bench, planes: &[(usize, Project)]) -> anyhow::Result<Vec
     Ok(figures)
 }
 
-/// A query over one table: the call, and the scan that would answer it without an index.
+/// A task with something of each kind that belongs to it: the same in every plane, whatever else is there.
+fn subject(line: &mut Line) -> anyhow::Result<String> {
+    let mut write = |method: &str, params: Value| -> anyhow::Result<String> {
+        let reply: Value = serde_json::from_slice(line.call(&write_request(method, params))?)?;
+        Ok(reply["result"]["id"].as_str().context("an id")?.to_owned())
+    };
+    let text = "the writer keeps every call under load after the server restarts";
+    let task = write("task.start", json!({"title": "subject", "summary": text, "body": text}))?;
+    for step in 0..5 {
+        let summary = format!("step {step}: {text}");
+        write("task.update", json!({"id": task, "task_id": task, "summary": summary}))?;
+        write("gotcha.add", json!({"title": "pitfall", "summary": text, "body": text, "task_id": task}))?;
+    }
+    let plan = json!({"title": "plan", "summary": text, "body": text, "task_id": task});
+    write("plan.create", plan)?;
+    for conclusion in ["VERIFICATION_FAILED", "VERIFIED_ACCEPTABLE", "VERIFICATION_FAILED"] {
+        let params =
+            json!({"summary": text, "conclusion": conclusion, "evidence": "[\"log\"]", "task_id": task});
+        write("verification.add", params)?;
+    }
+    write("artifact.add", json!({"path": "target/subject.log", "summary": text, "task_id": task}))?;
+    let trace = json!({"kind": "tool_call", "name": "build", "task_id": task, "summary": text}).to_string();
+    write("trace.add", json!({"payload_json": trace}))?;
+    Ok(task)
+}
+
+/// Reads of one record, in the largest plane and in the smallest.
+fn single(
+    bench: &Bench,
+    (smallest, small): &(usize, Project),
+    (size, large): (usize, &Project),
+) -> anyhow::Result<Vec<Figure>> {
+    let mut lines = [small, large].map(|project| Line::bound(&bench.daemon.socket, project));
+    let mut sides = Vec::new();
+    for line in &mut lines {
+        let line = line.as_mut().map_err(|error| anyhow::anyhow!("{error}"))?;
+        let task = subject(line)?;
+        sides.push((line, json!({"id": task})));
+    }
+    let mut figures = Vec::new();
+    for (name, method) in [("W9", "task.show"), ("K8", "record.inspect")] {
+        let name = format!("{name} of the same task at {size} records (at {smallest})");
+        let mut figure = Figure::new(name, Unit::Time, Target::AtMost(1.5));
+        let calls: Vec<Vec<u8>> = sides.iter().map(|(_, params)| request(method, params)).collect();
+        for _ in 0..bench.rounds {
+            let mut times = [Vec::new(), Vec::new()];
+            for _ in 0..samples(bench.quick, 60) {
+                for (at, (line, _)) in sides.iter_mut().enumerate() {
+                    times[at].push(line.timed(&calls[at])?);
+                }
+            }
+            let [reference, ours] = &mut times;
+            figure.times(ours, reference);
+        }
+        figures.push(figure);
+    }
+    Ok(figures)
+}
+
+/// A query: the call, and the tables and columns that a scan must look into without an index.
 struct Query {
     name: &'static str,
     method: &'static str,
-    table: &'static str,
-    scan: &'static str,
+    tables: &'static [(&'static str, &'static str)],
 }
 
-const QUERIES: [Query; 2] = [
+const TEXTS: &str = "title, summary, body";
+
+const QUERIES: [Query; 6] = [
+    Query { name: "G3", method: "gotcha.query", tables: &[("gotcha", TEXTS)] },
+    Query { name: "Q9", method: "verification.query", tables: &[("verification_events", "summary, body")] },
+    Query { name: "T4", method: "score.query", tables: &[("eval_scores", "name")] },
     Query {
-        name: "G3",
-        method: "gotcha.query",
-        table: "gotcha",
-        scan: "SELECT id, status, scope, title, summary, created_at FROM gotcha \
-               WHERE title LIKE $1 OR summary LIKE $1 OR body LIKE $1 ORDER BY created_at DESC, id DESC LIMIT 21",
+        name: "S2",
+        method: "source.query",
+        tables: &[("source_locks", "source_id, url_or_repository, summary, body")],
     },
     Query {
-        name: "Q9",
-        method: "verification.query",
-        table: "verification_events",
-        scan: "SELECT id, created_at, task_id, proof_id, conclusion, severity, scope_label, actionability, summary \
-               FROM verification_events WHERE summary LIKE $1 OR body LIKE $1 \
-               ORDER BY created_at DESC, id DESC LIMIT 21",
+        name: "Q6",
+        method: "anti_pattern.query",
+        tables: &[("anti_patterns", "title, summary, symptom, trigger_evidence")],
+    },
+    Query {
+        name: "K9",
+        method: "record.find",
+        tables: &[
+            ("gotcha", TEXTS),
+            ("learning", TEXTS),
+            ("learned", TEXTS),
+            ("tasks", TEXTS),
+            ("plans", TEXTS),
+            ("verification_events", "summary, body"),
+            ("artifacts", "path, summary, body"),
+            ("private_policy", TEXTS),
+            ("eval_cases", TEXTS),
+            ("eval_runs", "summary, body"),
+            ("anti_patterns", "title, summary, symptom"),
+            ("source_locks", "source_id, summary, body"),
+            ("irl_reviews", "decision, summary, body"),
+            ("subagent_packets", TEXTS),
+            ("diagnostic_packets", TEXTS),
+            ("trace_events", "name, summary, body"),
+            ("eval_scores", "name, comment"),
+            ("improvement_proposals", TEXTS),
+        ],
     },
 ];
 
-fn queries(bench: &mut Bench, project: &Project, size: usize) -> anyhow::Result<Vec<Figure>> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let scans = Connection::open_with_flags(project.database(), flags)?;
-    scans.execute_batch("PRAGMA cache_size = -8000; PRAGMA query_only = ON")?;
+/// Raw SQLite on the file of a plane.
+struct Scans(Connection);
+
+impl Scans {
+    fn open(project: &Project) -> anyhow::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(project.database(), flags)?;
+        connection.execute_batch("PRAGMA cache_size = -8000; PRAGMA query_only = ON")?;
+        Ok(Scans(connection))
+    }
+
+    /// Steps through the rows of some statements.
+    fn rows(&self, statements: &[String], parameter: &str) -> anyhow::Result<usize> {
+        let mut count = 0;
+        for sql in statements {
+            let mut statement = self.0.prepare_cached(sql)?;
+            let mut rows = statement.query([parameter])?;
+            while let Some(row) = rows.next()? {
+                // What is not asked for would not be read.
+                let _ = row.get_ref(0)?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+}
+
+fn queries(bench: &Bench, project: &Project, size: usize, scans: &Scans) -> anyhow::Result<Vec<Figure>> {
     let mut line = Line::bound(&bench.daemon.socket, project)?;
     let mut figures = Vec::new();
     for query in &QUERIES {
-        let rows: i64 =
-            scans.query_row(&format!("SELECT count(*) FROM {}", query.table), [], |row| row.get(0))?;
+        let mut rows = 0;
+        for (table, _) in query.tables {
+            let count: i64 =
+                scans.0.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
+            rows += count;
+        }
         let name = format!("{} for a rare word, {rows} rows of {size} records (LIKE scan)", query.name);
         let mut figure = Figure::new(name, Unit::Time, Target::AtMost(0.2));
-        let params = json!({"query": RARE});
+        let params = json!({"query": RARE, "limit": 200});
         let found = line.json(query.method, &params)?["records"].as_array().map(Vec::len);
-        let scan = || -> anyhow::Result<usize> {
-            let mut statement = scans.prepare_cached(query.scan)?;
-            let mut rows = statement.query([format!("%{RARE}%")])?;
-            let mut count = 0;
-            while rows.next()?.is_some() {
-                count += 1;
-            }
-            Ok(count)
-        };
-        let scanned = scan()?;
+        let statements: Vec<String> = query
+            .tables
+            .iter()
+            .map(|(table, columns)| {
+                let like: Vec<String> =
+                    columns.split(", ").map(|column| format!("{column} LIKE $1")).collect();
+                let condition = like.join(" OR ");
+                format!(
+                    "SELECT * FROM {table} NOT INDEXED WHERE {condition} ORDER BY created_at DESC, id DESC"
+                )
+            })
+            .collect();
+        let pattern = format!("%{RARE}%");
+        let scanned = scans.rows(&statements, &pattern)?;
         ensure!(found == Some(scanned) && scanned > 0, "{}: {found:?}, the scan finds {scanned}", query.name);
         let call = request(query.method, &params);
         for _ in 0..bench.rounds {
@@ -181,7 +246,7 @@ fn queries(bench: &mut Bench, project: &Project, size: usize) -> anyhow::Result<
             for _ in 0..samples(bench.quick, 15) {
                 ours.push(line.timed(&call)?);
                 let started = Instant::now();
-                scan()?;
+                scans.rows(&statements, &pattern)?;
                 reference.push(started.elapsed());
             }
             figure.times(&mut ours, &mut reference);
@@ -189,4 +254,31 @@ fn queries(bench: &mut Bench, project: &Project, size: usize) -> anyhow::Result<
         figures.push(figure);
     }
     Ok(figures)
+}
+
+/// The report of a week in which all the records were made, file and row included, against reading the records that it
+/// is about once: it counts them by several fields, which indexes must make cheaper than that.
+fn report(bench: &Bench, project: &Project, size: usize, scans: &Scans) -> anyhow::Result<Figure> {
+    const WINDOW: [&str; 7] =
+        ["ledger_events", "tasks", "irl_reviews", "verification_events", "learned", "learning", "gotcha"];
+    let statements = WINDOW.map(|table| {
+        format!(
+            "SELECT * FROM {table} WHERE created_at >= $1 AND is_test = 0 ORDER BY created_at DESC, id DESC"
+        )
+    });
+    let mut line = Line::bound(&bench.daemon.socket, project)?;
+    let rows = scans.rows(&statements, "2000")?;
+    let name = format!("R8 over {rows} rows of {size} records (reading these rows)");
+    let mut figure = Figure::new(name, Unit::Time, Target::AtMost(1.0));
+    for _ in 0..bench.rounds.min(3) {
+        let (mut ours, mut reference) = (Vec::new(), Vec::new());
+        for _ in 0..15 {
+            ours.push(line.timed(&write_request("report.weekly", json!({})))?);
+            let started = Instant::now();
+            scans.rows(&statements, "2000")?;
+            reference.push(started.elapsed());
+        }
+        figure.times(&mut ours, &mut reference);
+    }
+    Ok(figure)
 }

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::figure::{Figure, Target, Unit};
 use super::raw::{self, Raw, Work};
-use super::wire::{Clients, Line, request, write_request};
 use super::{Bench, samples};
 use crate::place::Project;
 use crate::random::Random;
+use crate::wire::{Clients, Line, request, write_request};
 
 /// W1 in one transaction of the reference.
 const BATCH: usize = 32;

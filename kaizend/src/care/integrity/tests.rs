@@ -10,6 +10,7 @@ use self::lab::{Lab, filled};
 use super::check;
 
 pub(in crate::care) mod lab;
+mod tampering;
 
 fn has(found: &Integrity, check: &str, table: &str, id: &str) -> bool {
     let wanted = |fault: &&Fault| {

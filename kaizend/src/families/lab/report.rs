@@ -126,11 +126,18 @@ fn top(row: &Row) -> TopProposal {
     }
 }
 
+/// A difference without the digits that only tell how floats are kept: 0.8 - 0.7 is 0.1.
+fn rounded(difference: f64) -> f64 {
+    const DIGITS: f64 = 1e9;
+    let rounded = (difference * DIGITS).round() / DIGITS;
+    if rounded.is_finite() && rounded != 0.0 { rounded } else { difference }
+}
+
 fn entry(row: &Row) -> Entry {
     let shown = |score: Option<f64>| score.map_or_else(|| "n/a".into(), |score| format!("{score:?}"));
     let (baseline, candidate) = (score(row, "baseline_score"), score(row, "candidate_score"));
     let delta = match (baseline, candidate) {
-        (Some(baseline), Some(candidate)) => format!("{:+?}", candidate - baseline),
+        (Some(baseline), Some(candidate)) => format!("{:+?}", rounded(candidate - baseline)),
         _ => "n/a".into(),
     };
     Entry {
@@ -146,5 +153,16 @@ fn entry(row: &Row) -> Entry {
         summary: row.text("summary").to_owned(),
         detail: Inline::new().strong(row.text("title")),
         ..Entry::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rounded;
+
+    #[test]
+    fn a_difference_is_what_one_would_write_down() {
+        assert_eq!(format!("{:+?} {:+?}", rounded(0.8 - 0.7), rounded(0.6 - 0.7)), "+0.1 -0.1");
+        assert_eq!([rounded(0.0), rounded(1e-12), rounded(1e300)], [0.0, 1e-12, 1e300]);
     }
 }

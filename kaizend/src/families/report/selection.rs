@@ -7,7 +7,7 @@ use kaizen_proto::denial::Denial;
 use kaizen_proto::time::Timestamp;
 
 use super::super::record::Window;
-use crate::plane::search_index::like_pattern;
+use crate::plane::search_index::{candidates, covers, like_pattern};
 use crate::plane::value::OwnedCell;
 use crate::plane::{Cell, ReadTx, Row};
 use crate::report::{Chart, Inline};
@@ -55,9 +55,21 @@ impl Selection {
     #[must_use]
     pub(in crate::families) fn holding(self, columns: &[&str], query: Option<&str>) -> Self {
         let Some(query) = query else { return self };
+        let table = self.table;
+        // The index only says which rows to look at; whether they hold the text is seen with LIKE.
+        let found = match candidates(query) {
+            Some(expression) if covers(table, columns) => self.only(
+                &format!(
+                    "t.id IN (SELECT s.record_id FROM search_text f JOIN search_rows s ON s.number = f.rowid \
+                     WHERE search_text MATCH ? AND s.record_table = '{table}')"
+                ),
+                Cell::Text(&expression),
+            ),
+            _ => self,
+        };
         let like: Vec<String> =
             columns.iter().map(|column| format!("t.\"{column}\" LIKE ? ESCAPE '\\'")).collect();
-        self.only(&format!("({})", like.join(" OR ")), Cell::Text(&like_pattern(query)))
+        found.only(&format!("({})", like.join(" OR ")), Cell::Text(&like_pattern(query)))
     }
 
     /// Only rows whose time in this column is in the window.

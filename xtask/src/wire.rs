@@ -1,4 +1,4 @@
-//! The lean side of the benchmarks: connections that send bytes made beforehand and look no closer at a reply than it
+//! The lean side of the benchmarks and of seeding: connections that send bytes made beforehand and look no closer at a reply than it
 //! takes to tell a result from an error. What the harness spends here is missing from the daemon's share of the cores.
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::place::Project;
 
 /// One request as it goes over the wire.
-pub(super) fn request(method: &str, params: &Value) -> Vec<u8> {
+pub(crate) fn request(method: &str, params: &Value) -> Vec<u8> {
     let mut bytes =
         json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string().into_bytes();
     bytes.push(b'\n');
@@ -22,26 +22,26 @@ pub(super) fn request(method: &str, params: &Value) -> Vec<u8> {
 }
 
 /// One writing request with an idempotency key, as kaizenctl sends it.
-pub(super) fn write_request(method: &str, mut params: Value) -> Vec<u8> {
+pub(crate) fn write_request(method: &str, mut params: Value) -> Vec<u8> {
     params["_meta"] = json!({"key": id::idempotency_key()});
     request(method, &params)
 }
 
 /// A connection.
-pub(super) struct Line {
+pub(crate) struct Line {
     stream: BufReader<UnixStream>,
     reply: Vec<u8>,
 }
 
 impl Line {
     /// Connects without a word.
-    pub(super) fn open(socket: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(socket: &Path) -> anyhow::Result<Self> {
         let stream = UnixStream::connect(socket).with_context(|| socket.display().to_string())?;
         Ok(Line { stream: BufReader::with_capacity(64 * 1024, stream), reply: Vec::new() })
     }
 
     /// Connects and says hello for a project.
-    pub(super) fn bound(socket: &Path, project: &Project) -> anyhow::Result<Self> {
+    pub(crate) fn bound(socket: &Path, project: &Project) -> anyhow::Result<Self> {
         let mut line = Line::open(socket)?;
         let hello: Value = serde_json::from_str(&project.hello())?;
         line.call(&request(method::HELLO, &hello))?;
@@ -49,12 +49,12 @@ impl Line {
     }
 
     /// Sends a request.
-    pub(super) fn send(&mut self, request: &[u8]) -> anyhow::Result<()> {
+    pub(crate) fn send(&mut self, request: &[u8]) -> anyhow::Result<()> {
         Ok(self.stream.get_mut().write_all(request)?)
     }
 
     /// Waits for a line.
-    pub(super) fn receive(&mut self) -> anyhow::Result<&[u8]> {
+    pub(crate) fn receive(&mut self) -> anyhow::Result<&[u8]> {
         self.reply.clear();
         self.stream.read_until(b'\n', &mut self.reply)?;
         ensure!(self.reply.ends_with(b"\n"), "the connection broke");
@@ -62,7 +62,7 @@ impl Line {
     }
 
     /// Waits for a reply that must be a result.
-    pub(super) fn result(&mut self) -> anyhow::Result<&[u8]> {
+    pub(crate) fn result(&mut self) -> anyhow::Result<&[u8]> {
         let reply = self.receive()?;
         let head = &reply[..reply.len().min(48)];
         ensure!(
@@ -74,40 +74,40 @@ impl Line {
     }
 
     /// Sends a request and waits for its result.
-    pub(super) fn call(&mut self, request: &[u8]) -> anyhow::Result<&[u8]> {
+    pub(crate) fn call(&mut self, request: &[u8]) -> anyhow::Result<&[u8]> {
         self.send(request)?;
         self.result()
     }
 
     /// The time from a request to its result.
-    pub(super) fn timed(&mut self, request: &[u8]) -> anyhow::Result<Duration> {
+    pub(crate) fn timed(&mut self, request: &[u8]) -> anyhow::Result<Duration> {
         let started = Instant::now();
         self.call(request)?;
         Ok(started.elapsed())
     }
 
     /// The result of a call as JSON.
-    pub(super) fn json(&mut self, method: &str, params: &Value) -> anyhow::Result<Value> {
+    pub(crate) fn json(&mut self, method: &str, params: &Value) -> anyhow::Result<Value> {
         let mut reply: Value = serde_json::from_slice(self.call(&request(method, params))?)?;
         Ok(reply["result"].take())
     }
 }
 
 /// Persistent clients, each of which sends its next request when the one before is answered.
-pub(super) struct Clients {
+pub(crate) struct Clients {
     lines: Vec<Line>,
 }
 
 impl Clients {
     /// So many clients of a project.
-    pub(super) fn open(socket: &Path, project: &Project, count: usize) -> anyhow::Result<Self> {
+    pub(crate) fn open(socket: &Path, project: &Project, count: usize) -> anyhow::Result<Self> {
         let lines = (0..count).map(|_| Line::bound(socket, project)).collect::<Result<_, _>>()?;
         Ok(Clients { lines })
     }
 
     /// Has all requests carried out. One thread looks after all clients in turn: with one thread each, the harness
     /// would take more of the cores than the daemon.
-    pub(super) fn drive(
+    pub(crate) fn drive(
         &mut self,
         requests: &[Vec<u8>],
         mut each: impl FnMut(&[u8]) -> anyhow::Result<()>,
