@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::denial::{Code, Denial};
-use crate::limits::{self, TITLE_BYTES};
+use crate::limits::{self, SHORT_BYTES};
 use crate::operation::Status;
 
 /// Subscriptions of one connection.
@@ -56,7 +56,7 @@ impl Since {
     /// # Errors
     /// `DENIED_USAGE`, or what is wrong with the text.
     pub fn parse(field: &str, text: &str) -> Result<Self, Denial> {
-        limits::check_bytes(field, text, TITLE_BYTES)?;
+        limits::check_bytes(field, text, SHORT_BYTES)?;
         let (plane_id, number) = match text.rsplit_once(':') {
             Some((plane_id, number)) if !plane_id.is_empty() => (Some(plane_id.to_owned()), number),
             Some(_) => (None, ""),

@@ -10,8 +10,10 @@ pub const SUMMARY_WORDS: usize = 80;
 pub const BODY_WORDS: usize = 1000;
 /// Words above which a text must be split rather than shortened, whatever its own limit.
 pub const SPLIT_WORDS: usize = 1300;
-/// Bytes in a title, and in any other short field (a status, a path, an id).
-pub const TITLE_BYTES: usize = 512;
+/// Bytes in a short field: a status, a scope, an id.
+pub const SHORT_BYTES: usize = 512;
+/// Bytes in a title, which has no limit in words but that of gotchas.
+pub const TITLE_BYTES: usize = 4 * 1024;
 /// Bytes in a path, an address or another reference.
 pub const REFERENCE_BYTES: usize = 4 * 1024;
 /// Bytes in a summary.

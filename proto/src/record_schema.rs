@@ -141,7 +141,7 @@ impl Field {
             max_words: None,
             min: None,
             max: None,
-            max_bytes: limits::TITLE_BYTES,
+            max_bytes: limits::SHORT_BYTES,
         }
     }
 
@@ -155,7 +155,7 @@ impl Field {
     #[must_use]
     pub const fn words(self, words: usize) -> Self {
         let max_bytes = match words {
-            0..=40 => limits::TITLE_BYTES,
+            0..=40 => limits::SHORT_BYTES,
             41..=200 => limits::SUMMARY_BYTES,
             _ => limits::BODY_BYTES,
         };

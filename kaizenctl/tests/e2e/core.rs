@@ -353,3 +353,22 @@ fn the_manifest_counts_the_rows_of_all_tables() {
     assert_eq!(written, *manifest);
     assert_ne!(place.ok(&["K6"])["manifest_path"], reply["manifest_path"]);
 }
+
+#[test]
+fn k1_creates_the_tables_and_indexes_that_are_missing() {
+    let place = Place::new();
+    place.ok(&["W1", "--title", "T", "--summary", "S."]);
+    let lost = ["pii_scan", "idx_tasks_status", "idx_pii_scan_created"];
+    place.tamper().execute_batch("DROP TABLE pii_scan; DROP INDEX idx_tasks_status").unwrap();
+    let found = place.ok(&["K1", "--integrity"]);
+    assert_eq!(found["integrity"]["ok"], false, "{found}");
+    place.ok(&["K1"]);
+    for name in lost {
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = ?1";
+        let there: i64 = place.tamper().query_row(sql, [name], |row| row.get(0)).unwrap();
+        assert_eq!(there, 1, "{name}");
+    }
+    let found = place.ok(&["K1", "--integrity"]);
+    assert_eq!(found["integrity"]["ok"], true, "{found}");
+    place.ok(&["W1", "--title", "T", "--summary", "S."]);
+}

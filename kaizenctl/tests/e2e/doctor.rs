@@ -76,7 +76,7 @@ fn each_fault_is_found_with_what_to_do() {
     fs::write(&copy, bytes).unwrap();
     let directory = place.root.join("AI/db");
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::write(directory.join("kaizen.db.x.partial"), "").unwrap();
+    fs::write(directory.join("kaizen.db.x.partial-wal"), "").unwrap();
     place.tamper().execute("UPDATE schema_version SET manifest_hash = 'x'", []).unwrap();
     let examined = examine(&place, &["K15"]);
     is(&examined, "backups", "fail");

@@ -95,3 +95,18 @@ fn a_task_that_does_not_exist_is_noted_with_a_warning() {
     assert!(reply.get("warnings").is_none(), "{reply}");
     assert_eq!(record["source_task_id"], task.as_str());
 }
+
+#[test]
+fn a_start_of_an_id_that_anybody_could_guess_names_nothing() {
+    let place = Place::new();
+    let id = place.id(&["G1", "--title", "T", "--summary", "S.", "--body", "B"]);
+    for start in ["g_", "g_0", &id[..5]] {
+        for call in [vec!["G4"], vec!["G5", "--status", "resolved"], vec!["L2"], vec!["K8"]] {
+            let denial = place.denied(&[&call[..], &["--id", start]].concat(), "DENIED_RECORD_NOT_FOUND", 1);
+            assert_eq!(denial["id"], start, "{call:?}");
+        }
+        let erase = ["K12", "--id", start, "--field", "summary", "--whole", "--reason", "R."];
+        place.denied(&erase, "DENIED_RECORD_NOT_FOUND", 1);
+    }
+    assert_eq!(place.ok(&["G4", "--id", &id[..6]])["record"]["id"], *id);
+}

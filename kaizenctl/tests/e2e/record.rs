@@ -255,7 +255,7 @@ fn texts_at_their_limits_are_accepted() {
         "DENIED_SUMMARY_TOO_LONG",
         2,
     );
-    place.ok(&["W1", "--title", &"t".repeat(512), "--summary", "S.", "--body", &"b".repeat(64 * 1024)]);
+    place.ok(&["W1", "--title", &"t".repeat(4096), "--summary", "S.", "--body", &"b".repeat(64 * 1024)]);
     let long = "b".repeat(64 * 1024 + 1);
     let denial =
         place.denied(&["W1", "--title", "T", "--summary", "S.", "--body", &long], "DENIED_TEXT_TOO_LONG", 2);
@@ -263,8 +263,12 @@ fn texts_at_their_limits_are_accepted() {
         [&denial["field"], &denial["bytes"], &denial["limit"]],
         [&json!("body"), &json!(65537), &json!(65536)]
     );
-    // Bytes are what is stored: 513 bytes in 171 characters.
-    place.denied(&["W1", "--title", &"☃".repeat(171), "--summary", "S."], "DENIED_TEXT_TOO_LONG", 2);
+    // Bytes are what is stored: 4,098 bytes in 1,366 characters.
+    place.denied(&["W1", "--title", &"☃".repeat(1366), "--summary", "S."], "DENIED_TEXT_TOO_LONG", 2);
+    // Titles of what is no gotcha have no limit in words.
+    for kind in ["W1", "L1", "W3", "X1"] {
+        place.ok(&[kind, "--title", &words(1301), "--summary", "S."]);
+    }
 }
 
 #[test]

@@ -233,6 +233,23 @@ fn a_repeated_call_is_known_by_what_was_sent() {
     assert_eq!(place.count("SELECT count(*) FROM tasks"), 1);
 }
 
+#[test]
+fn databases_that_were_put_aside_are_named_when_they_hold_what_was_erased() {
+    let place = Place::new();
+    let body = format!("{} The word is swordfish-and-chips.", "It is long. ".repeat(250));
+    let id = place.id(&["X1", "--title", "T", "--summary", "S.", "--body", &body]);
+    let backup = place.ok(&["K3"]);
+    let restored = place.ok(&["K11", "--path", text(&backup, "backup_dir")]);
+    place.stop();
+    let database = place.root.join("AI/db/kaizen.db");
+    std::fs::copy(&database, place.root.join("AI/db/kaizen.db.01a2.partial")).unwrap();
+    let erased = place.ok(&["K12", "--id", &id, "--field", "body", "--whole"]);
+    let aside = format!("{}/kaizen.db", text(&restored, "replaced"));
+    let expected = json!(["AI/db/kaizen.db.01a2.partial", aside]);
+    assert_eq!(erased["files"], expected, "{erased}");
+    assert!(text(&erased, "required_action").starts_with("Delete the files"), "{erased}");
+}
+
 /// What was stored before anybody knew that it should not be: here a text that policies may keep.
 #[test]
 fn an_erased_text_is_in_no_file_any_more() {

@@ -245,13 +245,17 @@ fn place(db_path: &Path, findings: &mut Findings) {
     let names = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let leftovers: Vec<PathBuf> = names
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "partial"))
+        .filter(|path| {
+            // A database that was being made has files of SQLite's beside it.
+            let ending = path.extension().unwrap_or_default().to_string_lossy();
+            matches!(ending.as_ref(), "partial" | "partial-wal" | "partial-shm" | "partial-journal")
+        })
         .collect();
     if let Some(first) = leftovers.first() {
         findings.warn(
             "leftovers",
             format!("{} unfinished files, such as {}", leftovers.len(), first.display()),
-            format!("Delete {}/*.partial when no backup is being restored.", directory.display()),
+            format!("Delete {}/*.partial* when no backup is being restored.", directory.display()),
         );
     }
     #[cfg(unix)]

@@ -41,6 +41,8 @@ const ERASED: &str = "[ERASED]";
 const WHOLE: &str = "ERASED";
 /// Characters that a whole field must have to be looked for in other rows: shorter ones stand there by chance.
 const LOOKED_FOR: usize = 12;
+/// Bytes of the parts in which a longer text is looked for in files: a database cuts a text where a page ends.
+const PART: usize = 48;
 /// What the directories start with in which backups are rewritten.
 const WORKSHOP: &str = ".erase-";
 /// Held by the call that erases.
@@ -128,7 +130,8 @@ pub async fn run(
     let directory = plane.db_path().with_file_name("");
     let all = held(&unwanted);
     let shown_root = root.to_path_buf();
-    let files = blocking(move || Ok(holders(&directory, &shown_root, &all))).await?;
+    let open = plane.db_path().to_path_buf();
+    let files = blocking(move || Ok(holders(&directory, &shown_root, &open, &all))).await?;
     let required_action = if files.is_empty() {
         "Change the secret where it is used: whoever read it before may still know it."
     } else {
@@ -242,8 +245,8 @@ fn find(tx: &WriteTx<'_>, given: &str) -> Result<(String, String), Denial> {
         return Ok(exact.clone());
     }
     match found.as_slice() {
-        [] => Err(Denial::record_not_found(given, "any")),
-        [only] => Ok(only.clone()),
+        [only] if record::names_one(given) => Ok(only.clone()),
+        [] | [_] => Err(Denial::record_not_found(given, "any")),
         several => {
             let candidates: Vec<&str> = several.iter().take(5).map(|(_, id)| id.as_str()).collect();
             Err(Denial::new(Code::IdAmbiguous).with("id", given).with("candidates", json!(candidates)))
@@ -547,24 +550,48 @@ fn replace(copy: &Path, target: &Path) -> Result<(), Denial> {
 /// Whether a file holds one of the texts.
 fn holds(path: &Path, unwanted: &[Unwanted]) -> bool {
     let spellings: Vec<String> = unwanted.iter().flat_map(Unwanted::spellings).collect();
+    let looked_for: Vec<&[u8]> = spellings.iter().flat_map(|text| parts(text.as_bytes())).collect();
     let Ok(file) = File::open(path) else { return false };
-    match AhoCorasick::new(&spellings) {
-        Ok(automaton) if !spellings.is_empty() => automaton.stream_find_iter(file).any(|found| found.is_ok()),
+    match AhoCorasick::new(&looked_for) {
+        Ok(automaton) if !looked_for.is_empty() => {
+            automaton.stream_find_iter(file).any(|found| found.is_ok())
+        }
         _ => false,
     }
 }
 
-/// The files below the data plane's directory that hold one of the texts, but for databases and the backups.
-fn holders(directory: &Path, root: &Path, unwanted: &[Unwanted]) -> Vec<String> {
+/// A short text whole, of a longer one its two ends and its middle: no two pages end within all of them.
+fn parts(text: &[u8]) -> Vec<&[u8]> {
+    if text.len() < 3 * PART {
+        return vec![text];
+    }
+    let (end, middle) = (text.len() - PART, text.len() / 2);
+    vec![&text[..PART], &text[middle..middle + PART], &text[end..]]
+}
+
+/// Whether a file belongs to the open database. Whoever closes such a file takes SQLite's locks away.
+fn is_of_open(database: &Path, path: &Path) -> bool {
+    let endings = ["", "-wal", "-shm", "-journal"];
+    let name = database.file_name().unwrap_or_default().to_string_lossy();
+    path.parent() == database.parent()
+        && path.file_name().is_some_and(|file| {
+            endings.iter().any(|ending| file.to_string_lossy() == format!("{name}{ending}"))
+        })
+}
+
+/// The files below the data plane's directory that hold one of the texts, but for the open database and the backups.
+/// Databases that a restore has put aside, or left unfinished, are among them.
+fn holders(directory: &Path, root: &Path, open: &Path, unwanted: &[Unwanted]) -> Vec<String> {
     let mut found = Vec::new();
     let Ok(entries) = fs::read_dir(directory) else { return found };
     for entry in entries.filter_map(Result::ok) {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() && name != "backups" => found.extend(holders(&path, root, unwanted)),
-            // Whoever closes an open database takes SQLite's locks away.
-            Ok(kind) if kind.is_file() && !name.contains(".db") && holds(&path, unwanted) => {
+            Ok(kind) if kind.is_dir() && name != "backups" => {
+                found.extend(holders(&path, root, open, unwanted))
+            }
+            Ok(kind) if kind.is_file() && !is_of_open(open, &path) && holds(&path, unwanted) => {
                 found.push(path.strip_prefix(root).unwrap_or(&path).display().to_string());
             }
             _ => {}

@@ -39,6 +39,20 @@ pub(crate) fn repair_version(writer: &mut Writer) -> Result<SchemaState, Denial>
     schema::state(writer.connection(), &path).map_err(fail)
 }
 
+/// Creates what is missing of the tables and indexes that the original had, as K1 has always done. Rows that a lost
+/// table held stay lost, and the journal tells of them.
+pub(crate) fn create_missing(writer: &mut Writer) -> Result<(), Denial> {
+    let fail = |error: rusqlite::Error| fault::from_rusqlite("create what is missing", &error);
+    let missing = file::missing(writer.connection(), &migrate::original_tables())?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    tracing::warn!(count = missing.len(), "creating tables and indexes that are missing");
+    let transaction = writer.connection().unchecked_transaction().map_err(fail)?;
+    missing.iter().try_for_each(|sql| transaction.execute_batch(sql)).map_err(fail)?;
+    transaction.commit().map_err(fail)
+}
+
 /// Stores the manifest hash of this release.
 pub(crate) fn restamp(writer: &mut Writer) -> Result<(), Denial> {
     migrate::stamp(writer.connection(), schema::manifest_hash(), &Timestamp::now().to_string())

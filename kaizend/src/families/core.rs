@@ -82,6 +82,10 @@ impl PlainOperation for PlaneCheck {
             return Ok(checked);
         }
         let plane = context.plane().await?;
+        if !params.integrity {
+            // With --integrity it is a finding.
+            plane.chore(integrity::create_missing).await?;
+        }
         checked.schema = Some(plane.chore(integrity::repair_version).await?);
         checked.message = Some("The data plane is open.".into());
         if params.integrity {

@@ -19,7 +19,9 @@ pub use listing::{
     DEFAULT_LIMIT, Listing, Page, Window, filters, find, inspect, list, page, page_limit, parse_json,
     required_query,
 };
-pub use reference::{after_prefix, required_id, resolve, resolve_read, soft_read, soft_reference, soft_task};
+pub use reference::{
+    after_prefix, names_one, required_id, resolve, resolve_read, soft_read, soft_reference, soft_task,
+};
 
 /// A kind of record that has revisions.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +66,10 @@ pub fn title(title: Option<String>) -> Result<String, Denial> {
 /// # Errors
 /// `DENIED_TEXT_TOO_LONG`, `DENIED_TEXT_INVALID`.
 pub fn check_short(fields: &[(&str, &str)]) -> Result<(), Denial> {
-    fields.iter().try_for_each(|(field, text)| limits::check_bytes(field, text, limits::TITLE_BYTES))
+    fields.iter().try_for_each(|(field, text)| {
+        let limit = if *field == "title" { limits::TITLE_BYTES } else { limits::SHORT_BYTES };
+        limits::check_bytes(field, text, limit)
+    })
 }
 
 /// Warns about a status that its kind does not know. It is stored all the same.

@@ -16,6 +16,9 @@ const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// How long a statement waits for another program's lock.
 pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// A database that was being made and that nobody has touched for so long was left by a process that died.
+const LEFT_OVER: std::time::Duration = std::time::Duration::from_secs(60 * 60);
+
 /// Which file a path names at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
@@ -94,6 +97,7 @@ pub(super) fn open(db_path: &Path, endpoint: &str) -> Result<Opened, Denial> {
     check_filesystem(&directory)?;
     let lock = lock(&directory.join("kaizend.lock"), endpoint)?;
     swap::finish(db_path)?;
+    sweep(db_path, LEFT_OVER);
     sniff(db_path)?;
     check_tables(db_path)?;
     let mut connection = writer_connection(db_path)?;
@@ -101,6 +105,29 @@ pub(super) fn open(db_path: &Path, endpoint: &str) -> Result<Opened, Denial> {
     let identity =
         Identity::of(db_path).map_err(|error| fault::from_io("look at the database", db_path, &error))?;
     Ok(Opened { connection, identity, lock })
+}
+
+/// Deletes what a restore or an import left beside the database when its process died: each is as large as a database,
+/// and holds what has perhaps been erased since. The caller holds the plane's lock.
+fn sweep(db_path: &Path, age: std::time::Duration) {
+    let (Some(directory), Some(name)) = (db_path.parent(), db_path.file_name()) else { return };
+    let start = format!("{}.", name.to_string_lossy());
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let ending =
+            name.strip_prefix(&start).and_then(|rest| rest.split_once('.')).map(|(_, ending)| ending);
+        let is_ours = matches!(ending, Some("partial" | "partial-wal" | "partial-shm" | "partial-journal"));
+        let Ok(metadata) = entry.metadata() else { continue };
+        let old = metadata.modified().is_ok_and(|at| at.elapsed().is_ok_and(|passed| passed >= age));
+        if is_ours && metadata.is_file() && old {
+            match fs::remove_file(entry.path()) {
+                Ok(()) => tracing::info!(file = %name, "deleted what an interruption left"),
+                Err(error) => {
+                    tracing::warn!(file = %name, %error, "could not delete what an interruption left")
+                }
+            }
+        }
+    }
 }
 
 /// Refuses a database that is not ours or of a newer release before the journal mode, which is part of the file, is set.
@@ -282,8 +309,37 @@ fn network_filesystem(mounts: &str, device: (u32, u32)) -> Option<&str> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn what_an_interruption_left_is_deleted_and_nothing_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = directory.path().join("kaizen.db");
+        let left = ["kaizen.db.01a2.partial", "kaizen.db.01a2.partial-wal", "kaizen.db.01a2.partial-shm"];
+        let kept =
+            ["kaizen.db", "kaizen.db-wal", "kaizen.db-swap", "other.db.01a2.partial", "kaizen.db.backup"];
+        for name in left.iter().chain(&kept) {
+            fs::write(directory.path().join(name), "x").unwrap();
+        }
+        let there = || {
+            let names = fs::read_dir(directory.path()).unwrap();
+            let mut names: Vec<String> =
+                names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        // One that somebody may be writing stays.
+        sweep(&database, LEFT_OVER);
+        assert_eq!(there().len(), left.len() + kept.len());
+        sweep(&database, Duration::ZERO);
+        let mut kept = kept.to_vec();
+        kept.sort_unstable();
+        assert_eq!(there(), kept);
+    }
 
     #[test]
     fn network_filesystems_are_told_by_their_mount() {

@@ -29,7 +29,7 @@ pub(super) const KEYWORDS: &[&str] = &[
 pub(super) const PATTERN: &str = concat!(
     r"(?i)(?P<name>(?P<strong>password|passwd|passphrase|secret(?:[_-]?(?:access[_-]?)?key)?|api[_-]?key",
     r"|(?:access|auth|refresh)[_-]?token|private[_-]?key|\bbearer)|token|pwd|credential)s?[0-9]{0,3}",
-    r#"(?P<more>(?:[_-][a-z0-9]+){0,4})(?:\\?["'`]|\])?[ \t]{0,8}(?P<sep>:=|=>|[:=])(?P<space>[ \t]{0,8})"#,
+    r#"(?P<more>(?:[_-][a-z0-9]+){0,4})(?:\\?["'`]|\])?[\t\p{Zs}]{0,8}(?P<sep>:=|=>|[:=：＝])(?P<space>[\t\p{Zs}]{0,8})"#,
 );
 
 pub(super) const HITS: &[&str] = &[
@@ -56,6 +56,8 @@ pub(super) const HITS: &[&str] = &[
     "token: 8fK2mQ9xT4vB7nL1",
     "password_prod=8fK2mQ9xT4vB7nL1",
     "?access_token=abcdef123456&x=1",
+    "password\u{a0}=\u{a0}hunter2secret",
+    "password：hunter2secret",
 ];
 
 pub(super) const CLEAN: &[&str] = &[
@@ -78,6 +80,9 @@ pub(super) const CLEAN: &[&str] = &[
     "password: String,",
     "secret: Option<String>",
     "password: &'a str",
+    "pub pw_passwd: *const c_char,",
+    "pub const SYS_MEMFD_SECRET: c_long = 447;",
+    "pub const WRONG_PASSWORD: _bindgen_ty_3 = 7;",
     "\"password\": {\"type\": \"string\"}",
     "\"api_key\": \"string\"",
     "\"secret\": false}",
@@ -163,7 +168,7 @@ pub(super) fn check(text: &str, captures: &Captures<'_>) -> Option<Range<usize>>
     let spaced = !captures.name("space")?.as_str().is_empty();
     let is_weak = captures.name("strong").is_none() || !captures.name("more")?.as_str().is_empty();
     let value = Value::at(text, start)?;
-    let judged = Judged { name, colon: separator == ":", spaced, value: &value };
+    let judged = Judged { name, colon: matches!(separator, ":" | "："), spaced, value: &value };
     let is_secret = if is_weak { judged.looks_random() } else { judged.is_literal() };
     is_secret.then(|| value.range(text))
 }
@@ -284,7 +289,7 @@ impl Judged<'_> {
     /// Whether an unquoted value is an expression of a programming language.
     fn is_code(&self, value: &str) -> bool {
         let first = value.chars().next().unwrap_or_default();
-        if matches!(first, '&' | '=' | '(' | '[' | '|' | '{') {
+        if matches!(first, '&' | '=' | '(' | '[' | '|' | '{') || matches!(value, "*const" | "*mut") {
             return true;
         }
         let identifier =
@@ -310,7 +315,10 @@ impl Judged<'_> {
         let lower = value.to_ascii_lowercase();
         let names_a_secret = SECRET_WORDS.iter().any(|word| lower.ends_with(word));
         let in_code = self.spaced || self.is_followed_by([',', ')', ';']);
-        lower == self.name.to_ascii_lowercase()
+        // `SYS_memfd_secret: c_long = 447`
+        let is_typed = self.colon && self.spaced && self.is_followed_by(['=']);
+        is_typed
+            || lower == self.name.to_ascii_lowercase()
             || (names_a_secret && lower.contains('_') && in_code)
             || (self.colon && is_type(value) && self.is_followed_by([',', ')', ';', '=', '}']))
     }
@@ -355,7 +363,7 @@ pub(super) fn is_reference(value: &str) -> bool {
     };
     starts
         || value.chars().all(|other| matches!(other, '*' | '.' | '…' | '•' | '-' | '_' | '?'))
-        || value.chars().all(|other| other == first)
+        || (value.len() > 2 && value.chars().all(|other| other == first))
 }
 
 /// `YOUR_API_KEY`, `your-token-here`, `xxxx-xxxx`.

@@ -242,6 +242,7 @@ pub const RULES: &[Rule] = &[
             concat!("mongodb", "+srv://bob:a/b@cluster0"),
             concat!("rediss", "://:hunter2@cache:6380/0"),
             concat!("amqps", "://guest:guest@mq"),
+            concat!("postgres", "://u:p@h/d"),
         ],
         clean: &[
             "postgres://localhost:5432/app",

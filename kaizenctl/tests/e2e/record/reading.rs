@@ -9,7 +9,7 @@ use crate::rows::{ids, keys, row, rows, text};
 fn an_unambiguous_start_of_an_id_is_enough() {
     let place = Place::new();
     let first = place.id(&["G1", "--title", "One", "--summary", "S.", "--body", "B"]);
-    assert_eq!(place.ok(&["G4", "--id", "g"])["record"]["id"], first.as_str());
+    assert_eq!(place.ok(&["G4", "--id", &first[..6]])["record"]["id"], first.as_str());
     let second = place.id(&["G1", "--title", "Two", "--summary", "S.", "--body", "B"]);
     let common = first.bytes().zip(second.bytes()).take_while(|(one, other)| one == other).count();
     let denial = place.denied(&["G4", "--id", &first[..common]], "DENIED_ID_AMBIGUOUS", 2);

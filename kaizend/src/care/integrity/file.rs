@@ -1,7 +1,9 @@
 //! SQLite's own checks, and the definitions of the tables.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
+use kaizen_proto::denial::Denial;
 use rusqlite::Connection;
 
 use super::findings::{Check, Findings, Place};
@@ -9,6 +11,7 @@ use super::references;
 use crate::plane::tables::Tables;
 use crate::plane::write_tx;
 use crate::plane::write_tx::each;
+use crate::plane::{fault, migrate};
 
 /// Pages, indexes, types, and the structure of the full-text index.
 pub(super) fn structure(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
@@ -77,6 +80,30 @@ fn definitions(connection: &Connection) -> rusqlite::Result<Definitions> {
         Ok(())
     })?;
     Ok(found)
+}
+
+/// The definitions that a database lacks of these tables and their indexes, tables first.
+///
+/// # Errors
+/// What SQLite denies.
+pub(super) fn missing(connection: &Connection, tables: &[&str]) -> Result<Vec<String>, Denial> {
+    static EXPECTED: OnceLock<Definitions> = OnceLock::new();
+    let fail = |error: rusqlite::Error| fault::from_rusqlite("read the schema", &error);
+    let stored = definitions(connection).map_err(fail)?;
+    let expected = match EXPECTED.get() {
+        Some(expected) => expected,
+        None => {
+            let fresh = definitions(&migrate::fresh()?).map_err(fail)?;
+            EXPECTED.get_or_init(|| fresh)
+        }
+    };
+    let of = |wanted: &str| {
+        let lacking = expected.iter().filter(|(key, (table, _))| {
+            key.0 == wanted && tables.contains(&table.as_str()) && !stored.contains_key(key)
+        });
+        lacking.filter_map(|(_, (_, sql))| sql.clone()).collect::<Vec<String>>()
+    };
+    Ok([of("table"), of("index")].concat())
 }
 
 /// Every table, index, trigger and view against a fresh database of this release.

@@ -6,7 +6,7 @@ use kaizen_proto::families::record::InspectRecord;
 use kaizen_proto::operation::Status;
 use serde_json::{Map, Value, json};
 
-use crate::families::record::{after_prefix, required_id};
+use crate::families::record::{after_prefix, names_one, required_id};
 use crate::plane::references::{REFERENCES, Reference, Strength};
 use crate::plane::search_index::{SEARCHED, like_pattern};
 use crate::plane::{Cell, ReadTx, Row, value};
@@ -97,8 +97,8 @@ async fn locate(tx: &mut ReadTx, given: &str) -> Result<(&'static str, String), 
     let exact = found.iter().find(|row| row.text("id") == given);
     let row = match (exact, found.as_slice()) {
         (Some(row), _) => row,
-        (None, [only]) => only,
-        (None, []) => return Err(Denial::record_not_found(given, "any table")),
+        (None, [only]) if names_one(given) => only,
+        (None, [] | [_]) => return Err(Denial::record_not_found(given, "any table")),
         (None, several) => {
             let candidates: Vec<&str> = several.iter().take(5).map(|row| row.text("id")).collect();
             return Err(Denial::new(Code::IdAmbiguous)

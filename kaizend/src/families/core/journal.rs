@@ -5,7 +5,7 @@ use kaizen_proto::denial::Denial;
 use kaizen_proto::families;
 use kaizen_proto::families::core::{JournalEntry, JournalPage, JournalRead, JournalRow, JournalWanted};
 use kaizen_proto::feed::{Cursor, Since};
-use kaizen_proto::limits::{self, TITLE_BYTES};
+use kaizen_proto::limits::{self, SHORT_BYTES};
 use kaizen_proto::operation::Status;
 
 use crate::families::record::page_limit;
@@ -31,7 +31,7 @@ impl ReadOperation for JournalRead {
         since(params)?;
         operation(params)?;
         for (field, text, limit) in [
-            ("task_id", &params.task_id, TITLE_BYTES),
+            ("task_id", &params.task_id, SHORT_BYTES),
             ("by_actor", &params.by_actor, CALLER_BYTES),
             ("by_session", &params.by_session, CALLER_BYTES),
         ] {

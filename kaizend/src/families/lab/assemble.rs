@@ -45,7 +45,7 @@ impl WriteOperation for LabAssemble {
     async fn prepare(context: &Context, params: CasesToAssemble) -> Result<Report, Denial> {
         let contract = super::contract(params.contract)?;
         let category = record::given(params.category);
-        limits::check_bytes("category", category.as_deref().unwrap_or_default(), limits::TITLE_BYTES)?;
+        limits::check_bytes("category", category.as_deref().unwrap_or_default(), limits::SHORT_BYTES)?;
         let format = Format::of(params.format.as_deref())?;
         let alone = file::alone().await;
         let plane = context.plane().await?;

@@ -8,6 +8,15 @@ use crate::plane::{Cell, ReadTx, WriteTx, value};
 /// A start of an id must have at least so many bytes to be taken for one where any text is accepted.
 const SHORTEST_START: usize = 8;
 
+/// So many bytes must follow the `_` in a start of an id. All ids of a table begin alike, so that `g_0` would name
+/// the only gotcha there is, whoever meant it.
+const FEWEST_DIGITS: usize = 4;
+
+/// Whether a text is long enough to stand for the only id that starts with it.
+pub fn names_one(given: &str) -> bool {
+    given.split_once('_').map_or(given, |(_, digits)| digits).len() >= FEWEST_DIGITS
+}
+
 /// The whole id when `given` is an id or an unambiguous start of one among the rows of [`id_sql`].
 fn soft_id(given: &str, found: &[value::Row]) -> Option<String> {
     if found.iter().any(|row| row.text("id") == given) {
@@ -79,7 +88,8 @@ fn only_id(table: &str, given: &str, found: &[value::Row]) -> Result<String, Den
     match (exact, found) {
         (Some(row), _) => Ok(row.text("id").to_owned()),
         (None, []) => Err(Denial::record_not_found(given, table)),
-        (None, [only]) => Ok(only.text("id").to_owned()),
+        (None, [only]) if names_one(given) => Ok(only.text("id").to_owned()),
+        (None, [_]) => Err(Denial::record_not_found(given, table)),
         (None, several) => {
             let candidates: Vec<&str> = several.iter().take(5).map(|row| row.text("id")).collect();
             Err(Denial::new(Code::IdAmbiguous)
