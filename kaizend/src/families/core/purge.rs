@@ -20,8 +20,9 @@ use crate::files;
 use crate::plane::{Cell, WriteTx, fault};
 use crate::registry::{Context, WriteOperation};
 
-/// Rows that one call deletes at most, so that its journal entry has a limit.
-const MOST: usize = 200_000;
+/// Rows that one call deletes at most: its journal entry has a limit, and SQLite's journal of the savepoint costs more
+/// for each further row.
+const MOST: usize = 10_000;
 /// Rows that are read at a time.
 const STEP: i64 = 500;
 /// Files that the reply names at most.
