@@ -126,7 +126,7 @@ pub(crate) fn seed(
         let end = made + batch;
         while made < end {
             calls += 1;
-            if calls % CHANGES == 0
+            if usize::is_multiple_of(calls, CHANGES)
                 && let Some(request) = change(&seeded, random)
             {
                 requests.push(request);
@@ -141,7 +141,7 @@ pub(crate) fn seed(
             };
             let blocks = (count / cycle.len() / 3).max(1);
             let first = made % cycle.len() == 0 || cycle[made % cycle.len() - 1] != cycle[made % cycle.len()];
-            let is_rare = first && (made / cycle.len()) % blocks == 0;
+            let is_rare = first && (made / cycle.len()).is_multiple_of(blocks);
             let (operation, request) = new(operation, made, is_rare, &mut seeded, random);
             requests.push(request);
             operations.push(operation);
@@ -259,7 +259,7 @@ fn new(
                 "evidence": "[\"target/test.log\"]"}));
             if operation == "Q2" {
                 params["conclusion"] = conclusion.into();
-                params["proof_id"] = json!(proof.filter(|_| number % 5 == 0));
+                params["proof_id"] = json!(proof.filter(|_| number.is_multiple_of(5)));
             }
             write_request(if operation == "Q1" { "proof.add" } else { "verification.add" }, params)
         }
@@ -318,7 +318,7 @@ fn new(
         "T1" => {
             let trace = format!("trace-{}", number / 100);
             // About three in four are part of another event of the last hundred.
-            let parent = pick(last(seeded.of("T1"), 18), random).filter(|_| number % 4 != 0);
+            let parent = pick(last(seeded.of("T1"), 18), random).filter(|_| !number.is_multiple_of(4));
             let kind = ["model_call", "tool_call", "subagent", "verifier"][small(random, 4)];
             let tokens = random.below(4_000);
             let payload = json!({"kind": kind, "name": random.words(2), "trace_id": trace, "parent_event_id": parent,

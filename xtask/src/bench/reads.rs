@@ -229,9 +229,9 @@ fn queries(bench: &Bench, project: &Project, size: usize, scans: &Scans) -> anyh
             .tables
             .iter()
             .map(|(table, columns)| {
-                let like: Vec<String> =
+                let tests: Vec<String> =
                     columns.split(", ").map(|column| format!("{column} LIKE $1")).collect();
-                let condition = like.join(" OR ");
+                let condition = tests.join(" OR ");
                 format!(
                     "SELECT * FROM {table} NOT INDEXED WHERE {condition} ORDER BY created_at DESC, id DESC"
                 )
