@@ -126,7 +126,7 @@ pub(crate) fn seed(
         let end = made + batch;
         while made < end {
             calls += 1;
-            if calls % CHANGES == 0
+            if usize::is_multiple_of(calls, CHANGES)
                 && let Some(request) = change(&seeded, random)
             {
                 requests.push(request);
