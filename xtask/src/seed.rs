@@ -289,7 +289,7 @@ fn new(
             write_request(
                 "source.add",
                 json!({"source_id": format!("source-{}", random.below(500)), "authority_tier": tier[small(random, 4)],
-                    "url_or_repository": format!("https://example.org/{number}"), "summary": summary, "body": body,
+                    "url_or_repository": format!("https://example.org/{number}"), "summary": format!("{rare}{summary}"), "body": body,
                     "license": "MIT"}),
             )
         }

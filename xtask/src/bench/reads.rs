@@ -151,7 +151,7 @@ const QUERIES: [Query; 6] = [
     Query {
         name: "S2",
         method: "source.query",
-        tables: &[("source_locks", "source_id, url_or_repository, summary, body")],
+        tables: &[("source_locks", "source_id, url_or_repository, summary")],
     },
     Query {
         name: "Q6",
