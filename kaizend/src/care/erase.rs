@@ -589,7 +589,7 @@ fn holders(directory: &Path, root: &Path, open: &Path, unwanted: &[Unwanted]) ->
         let name = entry.file_name().to_string_lossy().into_owned();
         match entry.file_type() {
             Ok(kind) if kind.is_dir() && name != "backups" => {
-                found.extend(holders(&path, root, open, unwanted))
+                found.extend(holders(&path, root, open, unwanted));
             }
             Ok(kind) if kind.is_file() && !is_of_open(open, &path) && holds(&path, unwanted) => {
                 found.push(path.strip_prefix(root).unwrap_or(&path).display().to_string());

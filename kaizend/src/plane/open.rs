@@ -17,7 +17,7 @@ const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// A database that was being made and that nobody has touched for so long was left by a process that died.
-const LEFT_OVER: std::time::Duration = std::time::Duration::from_secs(60 * 60);
+const LEFT_OVER: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Which file a path names at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -123,7 +123,7 @@ fn sweep(db_path: &Path, age: std::time::Duration) {
             match fs::remove_file(entry.path()) {
                 Ok(()) => tracing::info!(file = %name, "deleted what an interruption left"),
                 Err(error) => {
-                    tracing::warn!(file = %name, %error, "could not delete what an interruption left")
+                    tracing::warn!(file = %name, %error, "could not delete what an interruption left");
                 }
             }
         }

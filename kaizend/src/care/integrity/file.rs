@@ -90,12 +90,11 @@ pub(super) fn missing(connection: &Connection, tables: &[&str]) -> Result<Vec<St
     static EXPECTED: OnceLock<Definitions> = OnceLock::new();
     let fail = |error: rusqlite::Error| fault::from_rusqlite("read the schema", &error);
     let stored = definitions(connection).map_err(fail)?;
-    let expected = match EXPECTED.get() {
-        Some(expected) => expected,
-        None => {
-            let fresh = definitions(&migrate::fresh()?).map_err(fail)?;
-            EXPECTED.get_or_init(|| fresh)
-        }
+    let expected = if let Some(expected) = EXPECTED.get() {
+        expected
+    } else {
+        let fresh = definitions(&migrate::fresh()?).map_err(fail)?;
+        EXPECTED.get_or_init(|| fresh)
     };
     let of = |wanted: &str| {
         let lacking = expected.iter().filter(|(key, (table, _))| {

@@ -87,9 +87,8 @@ fn only_id(table: &str, given: &str, found: &[value::Row]) -> Result<String, Den
     let exact = found.iter().find(|row| row.text("id") == given);
     match (exact, found) {
         (Some(row), _) => Ok(row.text("id").to_owned()),
-        (None, []) => Err(Denial::record_not_found(given, table)),
         (None, [only]) if names_one(given) => Ok(only.text("id").to_owned()),
-        (None, [_]) => Err(Denial::record_not_found(given, table)),
+        (None, [] | [_]) => Err(Denial::record_not_found(given, table)),
         (None, several) => {
             let candidates: Vec<&str> = several.iter().take(5).map(|row| row.text("id")).collect();
             Err(Denial::new(Code::IdAmbiguous)
