@@ -218,7 +218,10 @@ impl Plane {
     ) -> Result<T, Denial> {
         self.touch();
         let (reply, answer) = oneshot::channel();
-        let chore = Box::new(move |writer: &mut Writer| drop(reply.send(work(writer))));
+        let chore = Box::new(move |writer: &mut Writer| -> writer::Answer {
+            let outcome = work(writer);
+            Box::new(move || drop(reply.send(outcome)))
+        });
         self.queue.send(Message::Chore(chore)).await.map_err(|_| self.gone())?;
         answer.await.unwrap_or_else(|_| Err(self.gone()))
     }
@@ -267,7 +270,11 @@ impl Plane {
             return;
         }
         // A closed queue has nothing to rest from.
-        let _ = self.queue.send(Message::Chore(Box::new(Writer::settle))).await;
+        let settle = |writer: &mut Writer| -> writer::Answer {
+            writer.settle();
+            Box::new(|| ())
+        };
+        let _ = self.queue.send(Message::Chore(Box::new(settle))).await;
     }
 
     /// The denial when the writer has ended; the next call opens the plane anew.

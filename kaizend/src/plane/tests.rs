@@ -246,7 +246,9 @@ async fn a_pause_empties_the_log_and_stays_quiet_afterwards() {
         // The queue is in order: what was asked for before is done by now.
         bench.plane.readers.acquire().await.unwrap();
         let (done, wait) = tokio::sync::oneshot::channel();
-        let chore = Box::new(move |_: &mut super::Writer| done.send(()).unwrap());
+        let chore = Box::new(move |_: &mut super::Writer| -> super::writer::Answer {
+            Box::new(move || done.send(()).unwrap())
+        });
         bench.plane.queue.send(super::Message::Chore(chore)).await.unwrap();
         wait.await.unwrap();
     };

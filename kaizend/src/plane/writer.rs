@@ -66,7 +66,11 @@ pub struct Job {
 }
 
 /// Work on the plane as a whole, between batches.
-pub(super) type Chore = Box<dyn FnOnce(&mut Writer) + Send>;
+pub(super) type Chore = Box<dyn FnOnce(&mut Writer) -> Answer + Send>;
+
+/// Tells whoever asked for a chore how it went. Called when the writer has looked at the file again: what somebody does
+/// with the file once they have their answer is none of the chore's doing.
+pub(super) type Answer = Box<dyn FnOnce() + Send>;
 
 pub(super) enum Message {
     Job(Job),
@@ -146,16 +150,17 @@ impl Writer {
             }
             if let Some(chore) = self.waiting.take() {
                 let sound = self.begin_writing().is_ok();
-                if catch_unwind(AssertUnwindSafe(|| chore(&mut self))).is_err() {
+                let Ok(answer) = catch_unwind(AssertUnwindSafe(|| chore(&mut self))) else {
                     // Whoever waits for it learns that its answer will not come; the next call opens the plane anew.
                     tracing::error!("work on the plane as a whole panicked");
                     self.shared.close();
                     return;
-                }
+                };
                 // A chore may be what makes a suspect plane good again.
                 if sound || !self.shared.is_suspect() {
                     self.end_writing();
                 }
+                answer();
             }
             if queue.is_empty() {
                 self.rest();
