@@ -49,7 +49,7 @@ pub struct Traits {
 /// [`write_for`] with the permissions and the time of another file, or of what the file was before.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_with(readers: Readers, traits: Traits, target: &Path, contents: &[u8]) -> Result<(), Denial> {
     let fail = |error: std::io::Error| fault::from_io("write a file", target, &error);
     if let Some(parent) = target.parent() {
