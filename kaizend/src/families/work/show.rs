@@ -73,8 +73,9 @@ impl ReadOperation for TaskShow {
             timeline,
             verifications,
             blocking,
+            // The plus keeps the index of all active ones out: a task has few gotchas, a plane many that are active.
             open_gotchas: page
-                .records("open_gotchas", "gotcha", "gotcha t WHERE t.source_task_id = $1 AND t.status = 'active'")
+                .records("open_gotchas", "gotcha", "gotcha t WHERE t.source_task_id = $1 AND +t.status = 'active'")
                 .await?,
             lessons: page.lessons().await?,
             artifacts: page
