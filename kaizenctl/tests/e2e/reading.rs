@@ -271,3 +271,28 @@ fn lists_filter_by_status_and_time() {
     assert_eq!(ids(&place.ok(&["X2", "--status", "active"])), [policy.as_str()]);
     assert_eq!(ids(&place.ok(&["X3", "--query", "S.", "--status", "active"])), [policy.as_str()]);
 }
+
+#[test]
+fn a_small_plane_shows_what_another_program_has_changed() {
+    let Story { place, gotcha, .. } = story();
+    let open = place.id(&["G1", "--title", "T", "--summary", "S.", "--body", "B"]);
+    assert_eq!(place.ok(&["R0"])["counts"]["gotchas_active"], 1);
+    place
+        .tamper()
+        .execute("UPDATE gotcha SET status = 'resolved', title = 'Edited' WHERE id = ?1", [&open])
+        .unwrap();
+    place
+        .tamper()
+        .execute("UPDATE ledger_events SET created_at = '2020-01-01T00:00:00.000000+00:00'", [])
+        .unwrap();
+    place.tamper().execute("UPDATE verification_events SET conclusion = 'VERIFIED_ACCEPTABLE'", []).unwrap();
+    let digest = place.ok(&["R0"]);
+    assert_eq!(digest["counts"]["gotchas_active"], 0);
+    assert_eq!(digest["counts"]["ledger_events_last_7d"], 0);
+    assert_eq!(digest["counts"]["blocking_verifications"], 0);
+    assert_eq!(digest["blocking_verifications"], json!([]));
+    assert_eq!(ids(&place.ok(&["G3", "--query", "Edited"])), [open.as_str()]);
+    assert_eq!(ids(&place.ok(&["G3", "--query", "error path"])), [gotcha.as_str()]);
+    // The journal knows better.
+    assert_eq!(place.ok(&["K1", "--integrity"])["integrity"]["ok"], false);
+}

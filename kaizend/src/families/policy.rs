@@ -285,7 +285,8 @@ async fn window(
             "({RANK} > ${rank} OR ({RANK} = ${rank} AND (t.created_at, t.id) < (${created}, ${id})))"
         ));
     }
-    let (pattern, candidates) = (query.as_deref().map(like_pattern), query.as_deref().and_then(candidates));
+    let pattern = query.as_deref().map(like_pattern);
+    let candidates = if tx.is_small() { None } else { query.as_deref().and_then(candidates) };
     let mut source = "private_policy t";
     if let Some(pattern) = &pattern {
         parameters.push(Cell::Text(pattern));

@@ -14,6 +14,9 @@ use super::{fault, schema};
 /// Connections of one plane that read.
 const READERS: u32 = 4;
 
+/// Journal entries below which a plane is small.
+const SMALL: i64 = 1_000;
+
 /// Opens the pool. No connection is made before the first query.
 pub(super) fn pool(db_path: &Path) -> SqlitePool {
     let options = SqliteConnectOptions::new()
@@ -37,14 +40,16 @@ pub(super) fn pool(db_path: &Path) -> SqlitePool {
 /// A snapshot of the plane: all queries of it see the same state.
 pub struct ReadTx {
     transaction: sqlx::Transaction<'static, Sqlite>,
+    seq: i64,
 }
 
 impl ReadTx {
     /// Begins a snapshot and checks that the schema is one that can be read.
     pub(super) async fn begin(pool: &SqlitePool, db_path: &Path) -> Result<Self, Denial> {
         let transaction = pool.begin().await.map_err(|error| fault::from_sqlx("begin to read", &error))?;
-        let mut tx = ReadTx { transaction };
-        let row = tx.query_row(schema::VERSION_SQL, &[]).await?;
+        let mut tx = ReadTx { transaction, seq: 0 };
+        let row = tx.query_row(schema::READ_SQL, &[]).await?;
+        tx.seq = row.as_ref().map_or(0, |row| row.integer("seq"));
         match schema::judge(row.as_ref()) {
             schema::Verdict::Wrong { reason } => Err(schema::status(db_path, &reason)),
             schema::Verdict::Good | schema::Verdict::Drifted { .. } => Ok(tx),
@@ -54,7 +59,18 @@ impl ReadTx {
     /// The first row of a query that needs neither a snapshot nor a schema that can be read.
     pub(super) async fn ungated(pool: &SqlitePool, sql: &str) -> Result<Option<Row>, Denial> {
         let transaction = pool.begin().await.map_err(|error| fault::from_sqlx("begin to read", &error))?;
-        ReadTx { transaction }.query_row(sql, &[]).await
+        ReadTx { transaction, seq: 0 }.query_row(sql, &[]).await
+    }
+
+    /// Number of the last journal entry that the snapshot holds.
+    pub fn seq(&self) -> i64 {
+        self.seq
+    }
+
+    /// Whether so little has been written that reading the records themselves costs no more than what is derived from
+    /// them. It is also right when somebody has changed a record with another program.
+    pub fn is_small(&self) -> bool {
+        self.seq < SMALL
     }
 
     /// The first row of a query.

@@ -114,6 +114,10 @@ pub fn absent(db_path: &Path) -> SchemaState {
 }
 
 /// What [`state_of`] needs of a database that has our tables: one row, whether or not the version row is there.
+/// The same, with the number of the last journal entry, for those who begin to read.
+pub const READ_SQL: &str = "SELECT schema_version, migration_id, applied_at, tool_version, manifest_hash, \
+    (SELECT seq FROM plane_head) AS seq FROM schema_version LIMIT 1";
+/// What is read of the state of a schema.
 pub const STATE_SQL: &str = "SELECT v.schema_version, v.migration_id, v.applied_at, v.tool_version, v.manifest_hash, \
     (SELECT count(*) FROM migrations) AS applied \
     FROM (SELECT 1) LEFT JOIN (SELECT * FROM schema_version LIMIT 1) v ON true";

@@ -99,7 +99,7 @@ fn evals_are_checked_in_a_fixed_order() {
         "DENIED_FIELD_SPLIT_REQUIRED",
         2,
     );
-    place.denied(&["Q3", "--title", &"x".repeat(513), "--summary", "S."], "DENIED_TEXT_TOO_LONG", 2);
+    place.denied(&["Q3", "--title", &"x".repeat(4097), "--summary", "S."], "DENIED_TEXT_TOO_LONG", 2);
     place.denied(&["Q4", "--artifact-ids", "["], "DENIED_SUMMARY_REQUIRED", 2);
     place.denied(
         &["Q4", "--summary", "S.", "--eval-case-id", "qe_none", "--artifact-ids", "["],

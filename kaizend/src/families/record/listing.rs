@@ -107,7 +107,7 @@ pub async fn page<T: DeserializeOwned>(tx: &mut ReadTx, listing: &Listing<'_>) -
         limits::check_bytes("query", query, limits::SUMMARY_BYTES)?;
     }
     let pattern = listing.query.map(like_pattern);
-    let indexed = listing.query.and_then(candidates);
+    let indexed = if tx.is_small() { None } else { listing.query.and_then(candidates) };
     let mut parameters: Vec<Cell<'_>> = Vec::new();
     let mut conditions: Vec<String> = Vec::new();
     if let Some(pattern) = &pattern {

@@ -40,7 +40,7 @@ pub(super) async fn of_window(tx: &mut ReadTx, window: &Window, include_test: bo
     let verified = made("verification_events").when("t.conclusion <> 'PROOF_RECORDED'");
     let outcomes = made("verification_events").by(tx, "conclusion").await?;
     let blocking = all("verification_events")
-        .when(format!("t.id IN (SELECT verification_id FROM {})", blockers(include_test)));
+        .when(format!("t.id IN (SELECT verification_id FROM {})", blockers(include_test, tx.is_small())));
     let conclusion: &[(&str, &str)] =
         &[("Conclusion", "conclusion"), ("Task", "task_id"), ("Summary", "summary")];
     let parts = [

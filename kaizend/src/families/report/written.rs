@@ -323,9 +323,10 @@ async fn document(
     }
     let mut blocking = BTreeSet::new();
     if kind.code == PROOFS.code {
-        let open = records
-            .clone()
-            .when(format!("t.id IN (SELECT verification_id FROM {})", blockers(params.include_test)));
+        let open = records.clone().when(format!(
+            "t.id IN (SELECT verification_id FROM {})",
+            blockers(params.include_test, tx.is_small())
+        ));
         let open = open.rows(tx, "t.id", MAX_ROWS).await?;
         document.facts.push(("Still blocking", open.len().to_string().into()));
         blocking = open.iter().map(|row| row.text("id").to_owned()).collect();
