@@ -59,7 +59,13 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         except: &[("title", TITLE_OF_DECISION)],
         writes_only: true,
-        ..rule("DENIED_TEXT_TOO_LONG", 2, &["title", "scope", "status", "writer_role"], |field, _| {
+        ..rule("DENIED_TEXT_TOO_LONG", 2, &["title"], |field, _| {
+            Some((json!("x".repeat(4097)), json!({"field": field, "bytes": 4097})))
+        })
+    },
+    Rule {
+        writes_only: true,
+        ..rule("DENIED_TEXT_TOO_LONG", 2, &["scope", "status", "writer_role"], |field, _| {
             Some((json!("x".repeat(513)), json!({"field": field, "bytes": 513, "limit": 512})))
         })
     },
