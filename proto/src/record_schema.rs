@@ -349,19 +349,22 @@ impl RecordType {
     }
 
     /// The record type as a JSON Schema (draft 2020-12).
-    pub fn json_schema(&self) -> Value {
+    pub fn json_schema(&self) -> Map<String, Value> {
         let fields: Map<String, Value> =
             self.fields.iter().map(|field| (field.name.to_owned(), field.json_schema())).collect();
         let required: Vec<&str> = self.required().map(|field| field.name).collect();
-        json!({
-            "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "title": self.name,
-            "description": sentence(self.doc),
-            "type": "object",
-            "properties": fields,
-            "required": required,
-            "additionalProperties": false,
-        })
+        [
+            ("$schema", json!("https://json-schema.org/draft/2020-12/schema")),
+            ("title", json!(self.name)),
+            ("description", json!(sentence(self.doc))),
+            ("type", json!("object")),
+            ("properties", json!(fields)),
+            ("required", json!(required)),
+            ("additionalProperties", json!(false)),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into_iter()
+        .collect()
     }
 }
 

@@ -211,7 +211,7 @@ crate::outputs! {
         valid: Option<bool>,
         /// The record type as a JSON Schema, when it was asked for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        json_schema: Option<Value>,
+        json_schema: Option<Map<String, Value>>,
         /// Whether a JSON Schema library checks as well; false, because the rules are checked here.
         jsonschema_accelerator: bool,
     }

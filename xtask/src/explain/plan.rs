@@ -71,9 +71,11 @@ fn scan(sql: &str, plan: &[String], detail: &str) -> Scan {
     if let Some((_, constraint)) = how.split_once("VIRTUAL TABLE INDEX ") {
         // The full-text engine names what it looks up behind the colon; json_each reads its argument.
         let is_lookup = constraint.split_once(':').is_none_or(|(_, wanted)| !wanted.is_empty());
-        return if is_lookup || table(sql, name).starts_with("json_") { Scan::Nothing } else { Scan::Table };
+        return if is_lookup || source.starts_with("json_") { Scan::Nothing } else { Scan::Table };
     }
-    let is_made = |how: &str| plan.iter().any(|line| *line == format!("{how} {name}"));
+    let source = table(sql, name);
+    let is_made =
+        |how: &str| plan.iter().any(|line| [name, source].iter().any(|made| *line == format!("{how} {made}")));
     if what == "CONSTANT ROW"
         || what.ends_with("-ROW VALUES CLAUSE")
         || name.starts_with('(')
@@ -82,8 +84,7 @@ fn scan(sql: &str, plan: &[String], detail: &str) -> Scan {
     {
         return Scan::Nothing;
     }
-    let table = table(sql, name);
-    if SMALL.iter().any(|(small, _)| *small == table) { Scan::Nothing } else { Scan::Table }
+    if SMALL.iter().any(|(small, _)| *small == source) { Scan::Nothing } else { Scan::Table }
 }
 
 /// The table behind a name in a statement.
