@@ -65,6 +65,7 @@ enum Scan {
 fn scan(sql: &str, plan: &[String], detail: &str) -> Scan {
     let Some(what) = detail.strip_prefix("SCAN ") else { return Scan::Nothing };
     let (name, how) = what.split_once(' ').unwrap_or((what, ""));
+    let source = table(sql, name);
     if how.starts_with("USING INDEX") || how.starts_with("USING COVERING INDEX") {
         return Scan::Index;
     }
@@ -73,7 +74,6 @@ fn scan(sql: &str, plan: &[String], detail: &str) -> Scan {
         let is_lookup = constraint.split_once(':').is_none_or(|(_, wanted)| !wanted.is_empty());
         return if is_lookup || source.starts_with("json_") { Scan::Nothing } else { Scan::Table };
     }
-    let source = table(sql, name);
     let is_made =
         |how: &str| plan.iter().any(|line| [name, source].iter().any(|made| *line == format!("{how} {made}")));
     if what == "CONSTANT ROW"
