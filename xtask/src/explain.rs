@@ -47,14 +47,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let project = place.project("project")?;
     let mut random = Random::new(1);
     let mut daemon = place.start()?;
-    let mut seeded = seed::seed(&daemon.socket, &project, options.records, &mut random)?;
+    let mut seeded = seed::seed(&daemon.socket, &project, options.records, seed::MIX, &mut random)?;
     seeded.add_file(&daemon.socket, &project)?;
     daemon.kill()?;
     println!("explain: {} records after {:.0} s", options.records, started.elapsed().as_secs_f64());
 
     let mut daemon = place.start_with(&[("KAIZEN_LOG", "kaizend::sql=trace")])?;
     // Before the walk, so that what they write is seen by it.
-    seed::seed(&daemon.socket, &project, WRITTEN, &mut random)?;
+    seed::seed(&daemon.socket, &project, WRITTEN, seed::MIX, &mut random)?;
     let walk = calls::walk(&daemon, &project, &seeded)?;
     daemon.kill()?;
     let statements = logged(&place)?;

@@ -19,8 +19,11 @@ const BATCH: usize = 1_024;
 /// One call in so many changes a record that is there, and makes none.
 const CHANGES: usize = 12;
 
-/// The operations of a hundred new records, in this order: so many calls of each.
-const MIX: &[(&str, usize)] = &[
+/// How many calls of each operation a plane is made of, in this order and again and again.
+pub(crate) type Mix = &'static [(&'static str, usize)];
+
+/// A hundred new records of all kinds.
+pub(crate) const MIX: Mix = &[
     ("W1", 13),
     ("G1", 12),
     ("Q2", 14),
@@ -106,16 +109,17 @@ fn pick<'a>(ids: &'a [String], random: &mut Random) -> Option<&'a str> {
     usize::try_from(at).ok().and_then(|at| ids.get(at)).map(String::as_str)
 }
 
-/// Makes so many records in a plane that has none.
+/// Makes so many records of this mix in a plane that has none.
 pub(crate) fn seed(
     socket: &Path,
     project: &Project,
     count: usize,
+    mix: Mix,
     random: &mut Random,
 ) -> anyhow::Result<Seeded> {
     let mut clients = Clients::open(socket, project, CLIENTS.min(count))?;
     let cycle: Vec<&str> =
-        MIX.iter().flat_map(|(operation, times)| std::iter::repeat_n(*operation, *times)).collect();
+        mix.iter().flat_map(|(operation, times)| std::iter::repeat_n(*operation, *times)).collect();
     let mut seeded = Seeded::default();
     let (mut made, mut calls) = (0, 0);
     while made < count {

@@ -12,7 +12,7 @@ use kaizen_proto::{canonical_json, id, limits};
 use serde_json::json;
 
 use super::record;
-use super::report::selection::{Selection, in_words};
+use super::report::selection::Selection;
 use crate::care::blocking;
 use crate::plane::{Cell, ReadTx, Row, WriteTx};
 use crate::registry::{Context, Registry, WriteOperation};
@@ -168,14 +168,8 @@ impl WriteOperation for IrlReport {
         let rows = events.ordered(&mut tx, columns, "t.created_at, t.id", MAX_EVENTS).await?;
         let mut document = Document::new(format!("IRL Review {review_id}"));
         document.head = vec![("Rows", rows.len().to_string())];
-        let span = events.span(&mut tx).await?;
-        document.facts.extend(span.range().map(|range| ("Time range", range)));
-        for (name, column) in [("By event", "event_type"), ("By status", "status")] {
-            let counts = events.by(&mut tx, column).await?;
-            if !counts.is_empty() {
-                document.facts.push((name, in_words(&counts)));
-            }
-        }
+        let tally = events.tally(&mut tx, &["event_type", "status"]).await?;
+        document.facts.extend(tally.facts(&[("By event", "event_type"), ("By status", "status")]));
         if !rows.is_empty() {
             let entries = rows.iter().map(entry).collect();
             document.sections.push(Section::new("Events").with(Block::Records(entries)));

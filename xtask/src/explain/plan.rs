@@ -74,8 +74,9 @@ fn scan(sql: &str, plan: &[String], detail: &str) -> Scan {
         let is_lookup = constraint.split_once(':').is_none_or(|(_, wanted)| !wanted.is_empty());
         return if is_lookup || source.starts_with("json_") { Scan::Nothing } else { Scan::Table };
     }
-    let is_made =
-        |how: &str| plan.iter().any(|line| [name, source].iter().any(|made| *line == format!("{how} {made}")));
+    let is_made = |how: &str| {
+        plan.iter().any(|line| [name, source].iter().any(|made| *line == format!("{how} {made}")))
+    };
     if what == "CONSTANT ROW"
         || what.ends_with("-ROW VALUES CLAUSE")
         || name.starts_with('(')

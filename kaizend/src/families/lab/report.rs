@@ -7,7 +7,7 @@ use kaizen_proto::families::lab::LabReport;
 use kaizen_proto::families::lab::report::{ProposalsReported, ProposalsToReport, TopProposal};
 use kaizen_proto::operation::Status;
 
-use super::super::report::selection::{Selection, in_words};
+use super::super::report::selection::Selection;
 use crate::care::blocking;
 use crate::plane::{Cell, Row, WriteTx};
 use crate::registry::{Context, WriteOperation};
@@ -48,14 +48,8 @@ impl WriteOperation for LabReport {
         let rows = proposals.ordered(&mut tx, columns, ORDER, MAX_PROPOSALS).await?;
         let mut document = Document::new(format!("Lab report: {contract}"));
         document.head = vec![("Proposals", rows.len().to_string())];
-        let span = proposals.span(&mut tx).await?;
-        document.facts.extend(span.range().map(|range| ("Time range", range)));
-        for (name, column) in [("By status", "status"), ("By metric", "metric")] {
-            let counts = proposals.by(&mut tx, column).await?;
-            if !counts.is_empty() {
-                document.facts.push((name, in_words(&counts)));
-            }
-        }
+        let tally = proposals.tally(&mut tx, &["status", "metric"]).await?;
+        document.facts.extend(tally.facts(&[("By status", "status"), ("By metric", "metric")]));
         let top = rows.first().map(top);
         if let Some(top) = &top {
             document.facts.push(("First", Inline::new().record(&*top.id, Some(top.title.clone()))));

@@ -38,7 +38,7 @@ pub(super) async fn of_window(tx: &mut ReadTx, window: &Window, include_test: bo
     let all = |table| Selection::of(table, include_test);
     let made = |table| all(table).within("created_at", window);
     let verified = made("verification_events").when("t.conclusion <> 'PROOF_RECORDED'");
-    let outcomes = made("verification_events").by(tx, "conclusion").await?;
+    let outcomes = made("verification_events").tally(tx, &["conclusion"]).await?;
     let blocking = all("verification_events")
         .when(format!("t.id IN (SELECT verification_id FROM {})", blockers(include_test, tx.is_small())));
     let conclusion: &[(&str, &str)] =
@@ -68,14 +68,14 @@ pub(super) async fn of_window(tx: &mut ReadTx, window: &Window, include_test: bo
     ];
     let mut told = tell(tx, &parts).await?;
     if let Some(section) = told.sections.iter_mut().find(|section| section.title == "Verified".into()) {
-        section.blocks.insert(0, outcomes_chart(outcomes));
+        section.blocks.insert(0, outcomes_chart(outcomes.by("conclusion")));
     }
     Ok(told)
 }
 
 /// The conclusions as a chart.
-pub(super) fn outcomes_chart(outcomes: Vec<(String, i64)>) -> Block {
-    Block::Chart(Chart::Pie { title: "Verification outcomes".into(), slices: outcomes })
+pub(super) fn outcomes_chart(outcomes: &[(String, i64)]) -> Block {
+    Block::Chart(Chart::Pie { title: "Verification outcomes".into(), slices: outcomes.to_vec() })
 }
 
 /// What is known about a topic beside the ledger.

@@ -16,8 +16,10 @@ use crate::report::{Chart, Inline};
 const TITLES: usize = 500;
 /// Values of a field that are counted one by one.
 const VALUES: usize = 12;
-/// Values of a field that are counted at all.
-const MOST_VALUES: usize = 10_000;
+/// Combinations of values that are counted at all.
+const GROUPS: usize = 20_000;
+/// Months that are shown at most.
+const MONTHS: usize = 60;
 /// Days that are shown one by one; a longer time is shown by months.
 const DAYS: usize = 31;
 
@@ -117,60 +119,107 @@ impl Selection {
         self.query(tx, columns, &format!("ORDER BY {order} LIMIT {limit}")).await
     }
 
-    /// How many rows there are, and the times of the first and the last.
-    pub(in crate::families) async fn span(&self, tx: &mut ReadTx) -> Result<Span, Denial> {
-        let select = "count(*) AS rows, min(t.created_at) AS first, max(t.created_at) AS last";
-        let row = self.query(tx, select, "").await?.into_iter().next();
-        Ok(row.map_or_else(Span::default, |row| Span {
-            rows: row.integer("rows"),
-            first: row.text("first").to_owned(),
-            last: row.text("last").to_owned(),
-        }))
-    }
-
     /// How many rows there are.
     pub(in crate::families) async fn count(&self, tx: &mut ReadTx) -> Result<i64, Denial> {
         let rows = self.query(tx, "count(*) AS rows", "").await?;
         Ok(rows.first().map_or(0, |row| row.integer("rows")))
     }
 
-    /// How many rows there are of each value of a column, the most frequent first.
-    pub(in crate::families) async fn by(
+    /// Counts the rows by some columns and by day, all in one look at each row.
+    pub(in crate::families) async fn tally(
         &self,
         tx: &mut ReadTx,
-        column: &str,
-    ) -> Result<Vec<(String, i64)>, Denial> {
-        let select = format!("coalesce(t.\"{column}\", '') AS name, count(*) AS rows");
-        let rest = format!("GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_VALUES}");
-        let rows = self.query(tx, &select, &rest).await?;
-        let mut counts: Vec<(String, i64)> =
-            rows.iter().map(|row| (row.text("name").to_owned(), row.integer("rows"))).collect();
-        let others = counts.split_off(counts.len().min(VALUES));
-        if !others.is_empty() {
-            counts.push(("others".to_owned(), others.iter().map(|(_, count)| count).sum()));
+        columns: &[&'static str],
+    ) -> Result<Tally, Denial> {
+        let mut select = String::from(
+            "substr(t.created_at, 1, 10) AS day, count(*) AS rows, min(t.created_at) AS first, \
+             max(t.created_at) AS last",
+        );
+        let mut groups = String::from("day");
+        for column in columns {
+            select.push_str(&format!(", coalesce(t.\"{column}\", '') AS \"by_{column}\""));
+            groups.push_str(&format!(", \"by_{column}\""));
         }
-        Ok(counts)
+        let rest = format!("GROUP BY {groups} ORDER BY day DESC LIMIT {GROUPS}");
+        let mut tally = Tally::default();
+        let mut counts = vec![BTreeMap::new(); columns.len()];
+        let groups = self.query(tx, &select, &rest).await?;
+        for group in &groups {
+            let rows = group.integer("rows");
+            tally.span.rows += rows;
+            *tally.days.entry(group.text("day").to_owned()).or_default() += rows;
+            let (first, last) = (group.text("first"), group.text("last"));
+            if tally.span.first.is_empty() || first < tally.span.first.as_str() {
+                first.clone_into(&mut tally.span.first);
+            }
+            if last > tally.span.last.as_str() {
+                last.clone_into(&mut tally.span.last);
+            }
+            for (counts, column) in counts.iter_mut().zip(columns) {
+                *counts.entry(group.text(&format!("by_{column}")).to_owned()).or_default() += rows;
+            }
+        }
+        // Only words that nobody chose from a list make so many groups.
+        let left = if groups.len() < GROUPS { 0 } else { self.count(tx).await? - tally.span.rows };
+        tally.span.rows += left;
+        for (counts, column) in counts.into_iter().zip(columns) {
+            tally.counts.push((column, most_frequent(counts, left)));
+        }
+        Ok(tally)
+    }
+}
+
+/// What a document counts of its records.
+#[derive(Debug, Default)]
+pub(in crate::families) struct Tally {
+    pub(in crate::families) span: Span,
+    counts: Vec<(&'static str, Vec<(String, i64)>)>,
+    days: BTreeMap<String, i64>,
+}
+
+impl Tally {
+    /// How many rows there are of each value of a column, the most frequent first.
+    pub(in crate::families) fn by(&self, column: &str) -> &[(String, i64)] {
+        self.counts.iter().find(|(name, _)| *name == column).map_or(&[], |(_, counts)| counts)
+    }
+
+    /// The lines for the table at the top: when the first and the last were made, and the counts by these columns.
+    pub(in crate::families) fn facts(
+        &self,
+        columns: &[(&'static str, &'static str)],
+    ) -> impl Iterator<Item = (&'static str, Inline)> {
+        let range = self.span.range().map(|range| ("Time range", range));
+        let counts = columns.iter().map(|(name, column)| (*name, self.by(column)));
+        range.into_iter().chain(
+            counts.filter(|(_, counts)| !counts.is_empty()).map(|(name, counts)| (name, in_words(counts))),
+        )
     }
 
     /// A bar for each day, or for each month when there are many days.
-    pub(in crate::families) async fn activity(
-        &self,
-        tx: &mut ReadTx,
-        title: &str,
-        unit: &'static str,
-    ) -> Result<Chart, Denial> {
-        let by = |length: usize| format!("substr(t.created_at, 1, {length}) AS name, count(*) AS rows");
-        let rest = "GROUP BY 1 ORDER BY 1 DESC LIMIT 60";
-        let rows = self.query(tx, &by(10), rest).await?;
-        let counts: BTreeMap<String, i64> =
-            rows.iter().map(|row| (row.text("name").to_owned(), row.integer("rows"))).collect();
-        if let Some(points) = each_day(&counts) {
-            return Ok(Chart::Bars { title: format!("{title} a day"), unit, points });
+    pub(in crate::families) fn activity(&self, title: &str, unit: &'static str) -> Chart {
+        if let Some(points) = each_day(&self.days) {
+            return Chart::Bars { title: format!("{title} a day"), unit, points };
         }
-        let rows = self.query(tx, &by(7), rest).await?;
-        let points = rows.iter().rev().map(|row| (row.text("name").to_owned(), height(row.integer("rows"))));
-        Ok(Chart::Bars { title: format!("{title} a month"), unit, points: points.collect() })
+        let mut months: BTreeMap<String, i64> = BTreeMap::new();
+        for (day, rows) in &self.days {
+            *months.entry(day.get(..7).unwrap_or(day).to_owned()).or_default() += rows;
+        }
+        let earlier = months.len().saturating_sub(MONTHS);
+        let points = months.into_iter().skip(earlier).map(|(month, rows)| (month, height(rows)));
+        Chart::Bars { title: format!("{title} a month"), unit, points: points.collect() }
     }
+}
+
+/// Counts by value, the most frequent first; those after the first few, and what was not looked at, are one.
+fn most_frequent(counts: BTreeMap<String, i64>, left: i64) -> Vec<(String, i64)> {
+    let mut counts: Vec<(String, i64)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let others = counts.split_off(counts.len().min(VALUES));
+    let others = others.iter().map(|(_, count)| count).sum::<i64>() + left;
+    if others > 0 {
+        counts.push(("others".to_owned(), others));
+    }
+    counts
 }
 
 /// A count as the height of a bar.
@@ -216,7 +265,7 @@ impl Span {
 }
 
 /// Counts in words: `done 12 · active 3`.
-pub(in crate::families) fn in_words(counts: &[(String, i64)]) -> Inline {
+fn in_words(counts: &[(String, i64)]) -> Inline {
     counts.iter().fold(Inline::new(), |line, (name, count)| {
         let name = if name.is_empty() { "none" } else { name };
         line.and().text(format!("{name} {count}"))
@@ -262,5 +311,21 @@ mod tests {
         assert_eq!(each_day(&counts(&[("2026-01-01", 1), ("2026-03-01", 1)])), None);
         assert_eq!(each_day(&BTreeMap::new()), None);
         assert_eq!(each_day(&counts(&[("no day", 1)])), None);
+    }
+
+    #[test]
+    fn many_days_become_the_latest_months() {
+        let days = (0..70).map(|month| (format!("{}-{:02}-01", 2020 + month / 12, month % 12 + 1), 1));
+        let tally = Tally { days: days.collect(), ..Tally::default() };
+        let Chart::Bars { points, .. } = tally.activity("Events", "events") else { panic!("no bars") };
+        assert_eq!((points.len(), &*points[0].0, &*points[59].0), (60, "2020-11", "2025-10"));
+    }
+
+    #[test]
+    fn values_that_are_rare_or_were_not_looked_at_are_one() {
+        let counts = |count: usize| (0..count).map(|at| (format!("v{at:02}"), 1)).collect();
+        assert_eq!(most_frequent(counts(12), 0).len(), 12);
+        let many = most_frequent(counts(20), 5);
+        assert_eq!((many.len(), many[12].clone()), (13, ("others".to_owned(), 13)));
     }
 }

@@ -13,7 +13,7 @@ use kaizen_proto::operation::Status;
 use kaizen_proto::time::Timestamp;
 
 use super::super::record::{self, Window};
-use super::selection::{Selection, in_words};
+use super::selection::Selection;
 use super::{blockers, period, sections};
 use crate::plane::{Cell, ReadTx, WriteTx};
 use crate::registry::{Context, Registry, WriteOperation};
@@ -286,7 +286,9 @@ async fn document(
     columns.extend(kind.extras.iter().chain(kind.more));
     let columns: Vec<String> = columns.iter().map(|column| format!("t.{column}")).collect();
     let rows = records.rows(tx, &columns.join(", "), limit).await?;
-    let span = records.span(tx).await?;
+    let counted: Vec<&'static str> = kind.counted.iter().map(|(_, column)| *column).collect();
+    let tally = records.tally(tx, &counted).await?;
+    let found = tally.span.rows;
 
     document.head = vec![("Generated", now.to_string()), ("Rows", rows.len().to_string())];
     if let Some(days) = kind.days {
@@ -311,16 +313,8 @@ async fn document(
         document.facts.extend(told.facts);
         document.sections.extend(told.sections);
     }
-    document
-        .facts
-        .push(("Found", format!("{} {}", span.rows, kind.units[usize::from(span.rows != 1)]).into()));
-    document.facts.extend(span.range().map(|range| ("Time range", range)));
-    for (name, column) in kind.counted {
-        let counts = records.by(tx, column).await?;
-        if !counts.is_empty() {
-            document.facts.push((name, in_words(&counts)));
-        }
-    }
+    document.facts.push(("Found", format!("{found} {}", kind.units[usize::from(found != 1)]).into()));
+    document.facts.extend(tally.facts(kind.counted));
     let mut blocking = BTreeSet::new();
     if kind.code == PROOFS.code {
         let open = records.clone().when(format!(
@@ -330,22 +324,22 @@ async fn document(
         let open = open.rows(tx, "t.id", MAX_ROWS).await?;
         document.facts.push(("Still blocking", open.len().to_string().into()));
         blocking = open.iter().map(|row| row.text("id").to_owned()).collect();
-        if span.rows > 0 {
-            let outcomes = records.by(tx, "conclusion").await?;
-            document.sections.push(Section::new("Outcomes").with(period::outcomes_chart(outcomes)));
+        if found > 0 {
+            let outcomes = period::outcomes_chart(tally.by("conclusion"));
+            document.sections.push(Section::new("Outcomes").with(outcomes));
         }
     }
-    if kind.table == LEDGER.table && span.rows > 0 {
-        let chart = records.activity(tx, "Ledger events", "events").await?;
+    if kind.table == LEDGER.table && found > 0 {
+        let chart = tally.activity("Ledger events", "events");
         document.sections.push(Section::new("Activity").with(Block::Chart(chart)));
     }
     document.sections.extend(sections::of(tx, kind, &rows, &blocking).await?);
     let listed = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-    if span.rows > listed {
+    if found > listed {
         let note = format!(
-            "Listed are the newest {listed} of {} {}. --limit lists more of them, up to {MAX_ROWS}; --until lists \
-             older ones.",
-            span.rows, kind.units[1]
+            "Listed are the newest {listed} of {found} {}. --limit lists more of them, up to {MAX_ROWS}; --until \
+             lists older ones.",
+            kind.units[1]
         );
         document.sections.push(Section::new("Not listed").with(Block::Note(note.into())));
     }

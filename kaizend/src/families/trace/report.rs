@@ -10,7 +10,7 @@ use kaizen_proto::operation::Status;
 use serde_json::Number;
 
 use super::super::record;
-use super::super::report::selection::{Selection, in_words};
+use super::super::report::selection::Selection;
 use crate::care::blocking;
 use crate::plane::value::OwnedCell;
 use crate::plane::{Cell, ReadTx, Row, WriteTx};
@@ -170,14 +170,12 @@ async fn describe(
     events: &Selection,
     totals: &Totals,
 ) -> Result<(), Denial> {
-    let span = events.span(tx).await?;
-    document.facts.extend(span.range().map(|range| ("Time range", range)));
-    for (name, column) in [("By kind", "kind"), ("By status", "status"), ("By level", "level")] {
-        let counts = events.by(tx, column).await?;
-        if !counts.is_empty() {
-            document.facts.push((name, in_words(&counts)));
-        }
-    }
+    let tally = events.tally(tx, &["kind", "status", "level"]).await?;
+    document.facts.extend(tally.facts(&[
+        ("By kind", "kind"),
+        ("By status", "status"),
+        ("By level", "level"),
+    ]));
     if totals.events == 0 {
         return Ok(());
     }
