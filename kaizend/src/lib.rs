@@ -7,6 +7,7 @@ pub mod care;
 pub mod daemon;
 pub mod families;
 pub mod files;
+pub mod ingest;
 pub mod lifecycle;
 pub mod plane;
 pub mod projects;

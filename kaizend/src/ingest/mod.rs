@@ -1,0 +1,5 @@
+//! Evidence: files become documents of blocks and chunks.
+//!
+//! [`block`] is what a file is taken apart into, whatever its format.
+
+pub mod block;
