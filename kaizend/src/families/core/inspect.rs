@@ -178,37 +178,50 @@ async fn outgoing(tx: &mut ReadTx, table: &str, row: &Row) -> Result<Vec<Link>, 
     Ok(links)
 }
 
-/// The records that name this one.
+/// The records that name this one: one statement for all tables, because each has its price.
 async fn incoming(tx: &mut ReadTx, table: &str, id: &str) -> Result<Vec<Link>, Denial> {
-    let mut links = Vec::new();
-    for reference in REFERENCES.iter().filter(|reference| reference.parent == table) {
-        let Reference { child, key, column, strength, .. } = reference;
-        let title = title_sql(child);
-        let rows = match strength {
-            Strength::Revision => continue,
-            Strength::SoftList => {
-                // The words of an id, as a phrase, lead to the lists that hold it.
-                let phrase = format!("\"{}\"", id.replace('"', "\"\""));
-                let sql = format!(
-                    "SELECT t.id, {title} AS title FROM search_words f CROSS JOIN search_rows s ON s.number = f.rowid \
-                     CROSS JOIN {child} t ON t.id = s.record_id WHERE search_words MATCH $1 AND s.record_table = '{child}' \
-                     AND t.\"{column}\" LIKE $2 ESCAPE '\\' ORDER BY f.rowid DESC LIMIT {LINKS}"
-                );
-                tx.query(&sql, &[Cell::Text(&phrase), Cell::Text(&like_pattern(&format!("\"{id}\"")))])
-                    .await?
-            }
-            _ => {
-                let sql = format!(
-                    "SELECT t.\"{key}\" AS id, {} AS title FROM {child} t WHERE t.\"{column}\" = $1 AND t.\"{key}\" <> $1 \
-                     ORDER BY t.created_at DESC, t.\"{key}\" DESC LIMIT {LINKS}",
-                    if *child == "generative_run_routes" { "t.route" } else { title }
-                );
-                tx.query(&sql, &[Cell::Text(id)]).await?
-            }
-        };
-        links.extend(rows.iter().map(|row| from(column, child, row)));
+    let references: Vec<&Reference> = REFERENCES
+        .iter()
+        .filter(|reference| reference.parent == table && reference.strength != Strength::Revision)
+        .collect();
+    if references.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(links)
+    // The words of an id, as a phrase, lead to the lists that hold it.
+    let phrase = format!("\"{}\"", id.replace('"', "\"\""));
+    let listed = like_pattern(&format!("\"{id}\""));
+    let each: Vec<String> =
+        references.iter().enumerate().map(|(at, reference)| naming(at, reference)).collect();
+    let sql = format!("{} ORDER BY at, created_at DESC, id DESC", each.join(" UNION ALL "));
+    let mut parameters = vec![Cell::Text(id)];
+    if references.iter().any(|reference| reference.strength == Strength::SoftList) {
+        parameters.extend([Cell::Text(&phrase), Cell::Text(&listed)]);
+    }
+    let rows = tx.query(&sql, &parameters).await?;
+    let link = |row: &Row| {
+        let reference = references.get(usize::try_from(row.integer("at")).ok()?)?;
+        Some(from(reference.column, reference.child, row))
+    };
+    Ok(rows.iter().filter_map(link).collect())
+}
+
+/// The newest records that name one by this reference, as SQL, with the number of the reference. `$1` is the id, `$2` the
+/// phrase and `$3` the pattern by which it is found in a list.
+fn naming(at: usize, reference: &Reference) -> String {
+    let Reference { child, key, column, .. } = reference;
+    let title = if *child == "generative_run_routes" { "t.route" } else { title_sql(child) };
+    let shown = format!("{at} AS at, t.created_at, t.\"{key}\" AS id, {title} AS title");
+    if reference.strength == Strength::SoftList {
+        return format!(
+            "SELECT * FROM (SELECT {shown} FROM search_words f CROSS JOIN search_rows s ON s.number = f.rowid \
+             CROSS JOIN {child} t ON t.id = s.record_id WHERE search_words MATCH $2 AND s.record_table = '{child}' \
+             AND t.\"{column}\" LIKE $3 ESCAPE '\\' ORDER BY f.rowid DESC LIMIT {LINKS})"
+        );
+    }
+    format!(
+        "SELECT * FROM (SELECT {shown} FROM {child} t WHERE t.\"{column}\" = $1 AND t.\"{key}\" <> $1 \
+         ORDER BY t.created_at DESC, t.\"{key}\" DESC LIMIT {LINKS})"
+    )
 }
 
 fn from(column: &str, table: &str, row: &Row) -> Link {
