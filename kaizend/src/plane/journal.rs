@@ -3,6 +3,9 @@
 //! `row_hash` is SHA-256 over the canonical JSON object of the row's columns that are not NULL, so a new column that
 //! starts as NULL leaves all hashes as they are. `chain_hash` is SHA-256 over the previous entry's `chain_hash`
 //! followed by the canonical JSON of the entry `{actor, at, operation, rows, seq, session, task_id}`.
+//!
+//! Of some tables the journal names groups of rows instead: the pieces of one document. The hash of a group is SHA-256
+//! over the row hashes of its rows, as text, in the order of their keys; a group without rows counts as deleted.
 
 use kaizen_proto::canonical_json::{hex, sha256_hex, write_string};
 use kaizen_proto::denial::{Code, Denial};
@@ -11,8 +14,9 @@ use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
 use super::readers::ReadTx;
-use super::value::{Cell, Row};
-use super::write_tx::{execute, query};
+use super::tables::Table;
+use super::value::{Cell, OwnedCell, Row};
+use super::write_tx::{each_of, execute, query};
 
 /// The `prev_hash` of the first entry.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -88,6 +92,70 @@ pub fn row_hash<'a>(columns: impl Iterator<Item = (&'a str, Cell<'a>)>, scratch:
     }
     scratch.push('}');
     hex(&Sha256::digest(scratch.as_bytes()))
+}
+
+/// The hash of a group of rows, from the hashes of its rows in the order of their keys.
+#[derive(Debug, Default)]
+pub(crate) struct GroupHash {
+    digest: Sha256,
+    rows: usize,
+}
+
+impl GroupHash {
+    /// Adds the hash of the next row.
+    pub(crate) fn add(&mut self, row_hash: &str) {
+        self.digest.update(row_hash.as_bytes());
+        self.rows += 1;
+    }
+
+    /// The hash of the group; none when it has no rows.
+    pub(crate) fn finish(self) -> Option<String> {
+        (self.rows > 0).then(|| hex(&self.digest.finalize()))
+    }
+}
+
+/// The hashes of the groups of a table, each from all its rows: of one group when it is named, else of all of them in
+/// order. Returns how many rows there are.
+pub(crate) fn groups(
+    connection: &Connection,
+    table: &Table,
+    only: Option<&str>,
+    mut visit: impl FnMut(&str, Option<String>),
+) -> rusqlite::Result<usize> {
+    let Some(group) = table.group else { return Ok(0) };
+    let Table { name, columns, sorted, key, .. } = table;
+    let group = &columns[group];
+    // Named through the table, a column that is gone is an error and not a text.
+    let selected: Vec<String> = sorted.iter().map(|at| format!("t.\"{}\"", columns[*at])).collect();
+    let condition = if only.is_some() { format!("WHERE t.\"{group}\" = $1 ") } else { String::new() };
+    let sql = format!("SELECT {} FROM {name} t {condition}ORDER BY t.\"{group}\", t.\"{key}\"", selected.join(", "));
+    let parameters: Vec<Cell<'_>> = only.iter().map(|only| Cell::Text(only)).collect();
+    let mut scratch = String::with_capacity(1024);
+    let mut current: Option<(String, GroupHash)> = None;
+    let mut rows = 0;
+    each_of(connection, &sql, &parameters, |row| {
+        rows += 1;
+        let cells = sorted.iter().zip(&row.cells);
+        let hash =
+            row_hash(cells.map(|(at, cell)| (columns[*at].as_str(), OwnedCell::as_cell(cell))), &mut scratch);
+        let of = row.text(group);
+        match &mut current {
+            Some((name, known)) if name == of => known.add(&hash),
+            _ => {
+                let mut fresh = GroupHash::default();
+                fresh.add(&hash);
+                if let Some((name, done)) = current.replace((of.to_owned(), fresh)) {
+                    visit(&name, done.finish());
+                }
+            }
+        }
+        Ok(())
+    })?;
+    match current {
+        Some((name, done)) => visit(&name, done.finish()),
+        None => only.into_iter().for_each(|only| visit(only, None)),
+    }
+    Ok(rows)
 }
 
 /// Adds an entry to the journal. The caller moves the head.

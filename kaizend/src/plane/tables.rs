@@ -7,6 +7,9 @@ use rusqlite::Connection;
 
 /// Tables of the schema that the journal does not cover: they describe the schema or are derived from other rows.
 const NOT_JOURNALLED: &[&str] = &["schema_version", "chunk_embeddings"];
+/// Tables of which the journal names whole groups of rows, and the column that says which group a row is in: a document
+/// has hundreds of blocks and pieces that are written and deleted together.
+const GROUPED: &[(&str, &str)] = &[("evidence_blocks", "document_id"), ("evidence_chunks", "document_id")];
 /// Our own tables, which hold the journal itself or are derived.
 const OWN: &[&str] =
     &["migrations", "journal", "plane_head", "requests", "counters", "open_blockers", "search_rows"];
@@ -30,6 +33,8 @@ pub struct Table {
     pub delete_sql: String,
     /// Whether the journal covers it.
     pub journalled: bool,
+    /// The position of the column that says which group a row is in, when the journal names groups and not rows.
+    pub group: Option<usize>,
 }
 
 /// All tables of the original's schema, by name.
@@ -64,6 +69,9 @@ fn describe(connection: &Connection, name: String) -> rusqlite::Result<Table> {
         select_sql: format!("SELECT {} FROM {name} WHERE \"{key}\" = $1", quoted.join(", ")),
         delete_sql: format!("DELETE FROM {name} WHERE \"{key}\" = $1"),
         journalled: !NOT_JOURNALLED.contains(&name.as_str()),
+        group: GROUPED.iter().find(|(table, _)| *table == name).and_then(|(_, group)| {
+            columns.iter().position(|column| column == group)
+        }),
         name,
         columns,
         sorted,

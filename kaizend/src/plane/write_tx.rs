@@ -2,6 +2,7 @@
 //!
 //! Every change goes through three verbs, so the journal, the counters and the search index cannot be forgotten.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kaizen_proto::denial::Denial;
@@ -43,6 +44,7 @@ impl<'a> WriteTx<'a> {
             now,
             task_id: None,
             rows: String::from("["),
+            groups: BTreeSet::new(),
             warnings: Vec::new(),
             deltas: Deltas::default(),
             indexed: Vec::new(),
@@ -207,7 +209,13 @@ impl<'a> WriteTx<'a> {
         before: Option<&[Cell<'_>]>,
         after: Option<&[Cell<'_>]>,
     ) -> Result<(), Denial> {
-        if table.journalled {
+        if let Some(group) = table.group {
+            for cells in [before, after].into_iter().flatten() {
+                if let Cell::Text(group) = cells[group] {
+                    self.groups.insert((table.name.clone(), group.to_owned()));
+                }
+            }
+        } else if table.journalled {
             let hash = after.map(|cells| {
                 let columns = table.sorted.iter().map(|at| (table.columns[*at].as_str(), cells[*at]));
                 journal::row_hash(columns, &mut self.scratch)
@@ -217,6 +225,23 @@ impl<'a> WriteTx<'a> {
         counters::changed(self.connection, &mut self.deltas, table, before, after)
             .map_err(|error| fault::from_rusqlite("count", &error))?;
         search_index::changed(&mut self.indexed, table, id, before.is_none(), after);
+        Ok(())
+    }
+}
+
+impl WriteTx<'_> {
+    /// Adds the groups of rows that were changed to what the journal entry names.
+    ///
+    /// # Errors
+    /// What SQLite denies.
+    pub(super) fn seal_groups(&mut self) -> Result<(), Denial> {
+        for (name, group) in std::mem::take(&mut self.groups) {
+            let table = self.table(&name)?;
+            let mut hash = None;
+            journal::groups(self.connection, table, Some(&group), |_, found| hash = found)
+                .map_err(|error| fault::from_rusqlite("hash a group of rows", &error))?;
+            journal::push_row(&mut self.rows, &name, &group, hash.as_deref());
+        }
         Ok(())
     }
 }
@@ -310,11 +335,22 @@ pub(crate) fn query(
 pub(crate) fn each(
     connection: &Connection,
     sql: &str,
+    visit: impl FnMut(Row) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    each_of(connection, sql, &[], visit)
+}
+
+/// [`each`] with parameters.
+pub(crate) fn each_of(
+    connection: &Connection,
+    sql: &str,
+    parameters: &[Cell<'_>],
     mut visit: impl FnMut(Row) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare(sql)?;
+    tracing::trace!(target: "kaizend::sql", "{sql}");
+    let mut statement = connection.prepare_cached(sql)?;
     let columns: Arc<[String]> = statement.column_names().into_iter().map(str::to_owned).collect();
-    let mut rows = statement.query([])?;
+    let mut rows = statement.query(rusqlite::params_from_iter(parameters.iter().map(|cell| Bound(*cell))))?;
     while let Some(row) = rows.next()? {
         let cells = (0..columns.len()).map(|at| exact_cell(row, at)).collect::<Result<_, _>>()?;
         visit(Row { columns: columns.clone(), cells })?;

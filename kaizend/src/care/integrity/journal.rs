@@ -181,6 +181,14 @@ pub(super) fn rows(
     let mut compared = 0;
     let mut scratch = String::with_capacity(1024);
     for Known { table, rows: mut known } in told.0 {
+        if table.group.is_some() {
+            let outcome = groups(connection, table, &mut known, findings);
+            compared += *outcome.as_ref().unwrap_or(&0);
+            if finished(findings, &table.name, outcome.map(drop)) {
+                missing(table, known, findings);
+            }
+            continue;
+        }
         let Table { name, columns, sorted, key, .. } = table;
         let place = |id: &str| Place::row(name, id);
         // Named through the table, a column that is gone is an error and not a text.
@@ -210,11 +218,40 @@ pub(super) fn rows(
             // What was not read cannot be told from what is missing.
             continue;
         }
-        let mut missing: Vec<_> = known.into_iter().filter(|(_, last)| last.hash.is_some()).collect();
-        missing.sort_by(|(left, _), (right, _)| left.cmp(right));
-        for (id, last) in missing {
-            findings.add(Check::Row, place(&id).with_entry(last.seq), "the row is missing");
-        }
+        missing(table, known, findings);
     }
     compared
+}
+
+/// Compares the groups of a table's rows. Returns how many rows there are.
+fn groups(
+    connection: &Connection,
+    table: &Table,
+    known: &mut HashMap<Box<str>, Last>,
+    findings: &mut Findings,
+) -> rusqlite::Result<usize> {
+    journal::groups(connection, table, None, |group, hash| {
+        let place = Place::row(&table.name, group);
+        match known.remove(group) {
+            None => findings.add(Check::Row, place, "the rows of the group are in no journal entry"),
+            Some(Last { hash: None, seq }) => {
+                findings.add(Check::Row, place.with_entry(seq), "the group has rows, but was deleted");
+            }
+            Some(Last { hash: Some(last), seq }) if hash.as_deref().and_then(digest) != Some(last) => {
+                let problem = "the rows of the group are not as the last entry that names it left them";
+                findings.add(Check::Row, place.with_entry(seq), problem);
+            }
+            Some(_) => {}
+        }
+    })
+}
+
+/// Tells of what the journal knows and no row is stored of.
+fn missing(table: &Table, known: HashMap<Box<str>, Last>, findings: &mut Findings) {
+    let what = if table.group.is_some() { "the rows of the group are missing" } else { "the row is missing" };
+    let mut missing: Vec<_> = known.into_iter().filter(|(_, last)| last.hash.is_some()).collect();
+    missing.sort_by(|(left, _), (right, _)| left.cmp(right));
+    for (id, last) in missing {
+        findings.add(Check::Row, Place::row(&table.name, &id).with_entry(last.seq), what);
+    }
 }

@@ -27,6 +27,7 @@ impl Writer {
             let cause = cause.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
             Err(fault::unexpected("carry out the operation", &format!("{} panicked: {cause}", job.operation)))
         });
+        let applied = applied.and_then(|reply| tx.seal_groups().map(|()| reply));
         let sealed = match applied {
             Ok(reply) => {
                 let part = Part {
