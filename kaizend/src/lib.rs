@@ -14,4 +14,5 @@ pub mod projects;
 pub mod redaction;
 pub mod registry;
 pub mod report;
+pub mod search;
 pub mod transport;

@@ -117,6 +117,10 @@ codes! {
     SchemaFieldType "DENIED_SCHEMA_FIELD_TYPE" Invalid 2 "Give the field a value of the expected type.";
     SchemaEnum "DENIED_SCHEMA_ENUM" Invalid 2 "Use one of the allowed values.";
     FilterUnsupported "DENIED_FILTER_UNSUPPORTED" Invalid 2 "Leave the flag out, or use the report that has it.";
+    NoBlocks "DENIED_NO_BLOCKS" Conflict 1 "Ingest a file that has text; this document has none.";
+    ChunkerUnsupported "DENIED_CHUNKER_UNSUPPORTED" Invalid 2 "Use one of the chunkers that are implemented.";
+    KindInvalid "DENIED_KIND_INVALID" Invalid 2 "Use one of the allowed kinds.";
+    BackendUnconfigured "DENIED_BACKEND_UNCONFIGURED" Invalid 2 "Leave the flag out: search by words needs no model. This release has no models yet.";
     ReviewIdRequired "DENIED_REVIEW_ID_REQUIRED" Invalid 2 "Name the review."
         example "kaizenctl {op} --review-id REVIEW_ID --summary \"One or two sentences.\" --json";
     TimeInvalid "DENIED_TIME_INVALID" Invalid 2 "Give a time like 2026-11-23T07:10:05Z, a day like 2026-11-23, or a span back from now like 24h or 7d.";

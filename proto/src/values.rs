@@ -1,7 +1,7 @@
 //! The words that a parameter is known to take. The daemon refuses others, or warns about them; command lines are
 //! completed with them.
 
-use crate::families::{quality, report};
+use crate::families::{evidence, quality, report};
 use crate::operation::Card;
 use crate::record_schema::vocabulary::{AuthorityTier, EVAL_CATEGORIES, TraceKind};
 
@@ -39,6 +39,9 @@ const TABLE: &[Words] = &[
     words(&[], "conclusion", &[quality::CONCLUSIONS]),
     words(&["R0"], "only", &[report::LISTS]),
     words(&["T1"], "kind", &[TraceKind::WORDS]),
+    words(&["E5"], "kind", &[evidence::KINDS]),
+    words(&["E5"], "list", &[evidence::LISTS]),
+    words(&[], "chunker", &[evidence::CHUNKERS]),
     words(&[], "authority_tier", &[AuthorityTier::WORDS]),
     words(&[], "category", &[EVAL_CATEGORIES]),
     words(&[], "format", &[FORMATS]),

@@ -31,6 +31,8 @@ pub struct Config {
     pub backup: Option<BackupConfig>,
     /// `[daemon]`
     pub daemon: DaemonConfig,
+    /// `[evidence]`
+    pub evidence: EvidenceConfig,
 }
 
 /// `[db]`
@@ -58,6 +60,38 @@ pub struct BackupConfig {
 pub struct DaemonConfig {
     /// How long the daemon goes on without calls.
     pub idle_exit: Option<Span>,
+}
+
+/// `[evidence]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EvidenceConfig {
+    /// What becomes of secrets and personal details in the text of documents.
+    pub redaction: Redaction,
+}
+
+/// What becomes of secrets and personal details in the text of a document. The file itself and its hash stay as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Redaction {
+    /// They are masked, and counted on the document.
+    #[default]
+    Mask,
+    /// The file is refused.
+    Deny,
+    /// They are stored as they are.
+    Off,
+}
+
+impl Redaction {
+    /// The word for it in the file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Redaction::Mask => "mask",
+            Redaction::Deny => "deny",
+            Redaction::Off => "off",
+        }
+    }
 }
 
 /// A time such as `90s`, `30m`, `24h`, `7d` or `2w`.
@@ -209,6 +243,11 @@ impl Config {
                 "daemon.idle_exit",
                 self.daemon.idle_exit.unwrap_or(idle_exit).to_string(),
                 self.daemon.idle_exit.is_some(),
+            ),
+            setting(
+                "evidence.redaction",
+                self.evidence.redaction.name().to_owned(),
+                self.evidence.redaction != Redaction::default(),
             ),
         ]
     }

@@ -173,6 +173,9 @@ pub(super) fn load(file: &Path, path: &Path, caller: &Caller) -> Result<(Connect
         break;
     }
     let Load { mut entries, .. } = load;
+    if !header.complete {
+        entries.add_groups(&transaction, &tables).map_err(fail)?;
+    }
     if header.complete {
         write_tx::execute(
             &transaction,
@@ -294,7 +297,7 @@ impl Load<'_> {
             .map(|column| cells.get(column.as_str()).unwrap_or(&null).as_cell())
             .collect();
         write_tx::execute(self.connection, &table.insert_sql, &ordered).map_err(|error| refused(&error))?;
-        if !self.complete && table.journalled {
+        if !self.complete && table.journalled && table.group.is_none() {
             self.entries.add(self.connection, table, &ordered).map_err(|error| refused(&error))?;
         }
         Ok(())
@@ -334,7 +337,27 @@ impl<'e> Entries<'e> {
         let Some(Cell::Text(id)) = key.map(|at| cells[at]) else { return Ok(()) };
         let columns = table.sorted.iter().map(|at| (table.columns[*at].as_str(), cells[*at]));
         let hash = journal::row_hash(columns, &mut self.scratch);
-        journal::push_row(&mut self.rows, &table.name, id, Some(&hash));
+        self.push(connection, &table.name, id, &hash)
+    }
+
+    /// Adds the groups of rows of the tables that the journal knows by groups.
+    fn add_groups(&mut self, connection: &Connection, tables: &Tables) -> rusqlite::Result<()> {
+        let mut grouped: Vec<&Table> = tables.values().filter(|table| table.group.is_some()).collect();
+        grouped.sort_by(|left, right| left.name.cmp(&right.name));
+        for table in grouped {
+            let mut hashes = Vec::new();
+            journal::groups(connection, table, None, |group, hash| {
+                hashes.extend(hash.map(|hash| (group.to_owned(), hash)))
+            })?;
+            for (group, hash) in hashes {
+                self.push(connection, &table.name, &group, &hash)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, connection: &Connection, table: &str, id: &str, hash: &str) -> rusqlite::Result<()> {
+        journal::push_row(&mut self.rows, table, id, Some(hash));
         self.count += 1;
         if self.count < ENTRY_ROWS { Ok(()) } else { self.write(connection) }
     }

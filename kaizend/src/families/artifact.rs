@@ -216,7 +216,7 @@ impl WriteOperation for ArtifactAdd {
 }
 
 /// A path as one word of a sentence: no white space after a full stop, and short enough for a summary.
-fn plain_name(path: &str) -> String {
+pub(super) fn plain_name(path: &str) -> String {
     let mut name = path.split_whitespace().collect::<Vec<_>>().join("_");
     name.truncate(name.floor_char_boundary(1024));
     name

@@ -2,6 +2,7 @@
 
 pub mod artifact;
 pub mod core;
+pub mod evidence;
 pub mod gotcha;
 pub mod irl;
 pub mod lab;
@@ -29,6 +30,7 @@ pub fn register(registry: &mut Registry) {
     source::register(registry);
     irl::register(registry);
     artifact::register(registry);
+    evidence::register(registry);
     policy::register(registry);
     trace::register(registry);
     lab::register(registry);

@@ -37,6 +37,13 @@ impl BlockKind {
             BlockKind::Footnote => "Footnote",
         }
     }
+
+    /// The kind with this name.
+    pub fn find(name: &str) -> Option<Self> {
+        use BlockKind::{Caption, Code, Footnote, ListItem, SectionHeader, Table, Text, Title};
+        let kinds = [Title, SectionHeader, Text, ListItem, Table, Code, Caption, Footnote];
+        kinds.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// One piece of a document.

@@ -128,7 +128,10 @@ pub(crate) fn groups(
     // Named through the table, a column that is gone is an error and not a text.
     let selected: Vec<String> = sorted.iter().map(|at| format!("t.\"{}\"", columns[*at])).collect();
     let condition = if only.is_some() { format!("WHERE t.\"{group}\" = $1 ") } else { String::new() };
-    let sql = format!("SELECT {} FROM {name} t {condition}ORDER BY t.\"{group}\", t.\"{key}\"", selected.join(", "));
+    let sql = format!(
+        "SELECT {} FROM {name} t {condition}ORDER BY t.\"{group}\", t.\"{key}\"",
+        selected.join(", ")
+    );
     let parameters: Vec<Cell<'_>> = only.iter().map(|only| Cell::Text(only)).collect();
     let mut scratch = String::with_capacity(1024);
     let mut current: Option<(String, GroupHash)> = None;

@@ -33,6 +33,7 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 2, name: "journal", sql: include_str!("../../../migrations/0002_journal.sql") },
     Migration { version: 3, name: "families", sql: include_str!("../../../migrations/0003_families.sql") },
+    Migration { version: 4, name: "evidence", sql: include_str!("../../../migrations/0004_evidence.sql") },
 ];
 
 /// The tables of the original's schema, in the order of their creation.

@@ -4,6 +4,7 @@
 //! [`ReadTx`], [`Cell`] and [`Row`], never a driver.
 
 pub mod counters;
+pub mod evidence_index;
 pub mod fault;
 mod intruder;
 pub mod journal;

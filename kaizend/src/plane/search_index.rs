@@ -6,6 +6,7 @@
 
 use rusqlite::Connection;
 
+use super::evidence_index;
 use super::tables::Table;
 use super::value::Cell;
 use super::write_tx::{each, execute, query};
@@ -141,6 +142,14 @@ pub const SEARCHED: &[Searched] = &[
         task: "",
     },
     lifecycle("improvement_proposals", "proposal", ""),
+    Searched {
+        table: "evidence_documents",
+        kind: "document",
+        words: [&["origin_ref"], &["summary"], &["body"]],
+        substring: &[],
+        status: "state",
+        task: "task_id",
+    },
     Searched {
         table: "reports",
         kind: "report",
@@ -298,7 +307,7 @@ fn number_of(connection: &Connection, change: &Change) -> rusqlite::Result<Optio
     Ok(known.first().map(|row| row.integer("number")))
 }
 
-/// Builds both indexes anew from the records.
+/// Builds the indexes anew, that of the chunks too.
 pub(crate) fn rebuild(connection: &Connection) -> rusqlite::Result<()> {
     execute(connection, "DELETE FROM search_rows", &[])?;
     execute(connection, "INSERT INTO search_text (search_text) VALUES ('delete-all')", &[])?;
@@ -311,7 +320,7 @@ pub(crate) fn rebuild(connection: &Connection) -> rusqlite::Result<()> {
             index(connection, &Change { searched, id, new: true, content: Some(content) })
         })?;
     }
-    Ok(())
+    evidence_index::rebuild(connection)
 }
 
 /// Whether a search in these columns of a table can use the index.

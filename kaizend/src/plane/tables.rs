@@ -12,7 +12,7 @@ const NOT_JOURNALLED: &[&str] = &["schema_version", "chunk_embeddings"];
 const GROUPED: &[(&str, &str)] = &[("evidence_blocks", "document_id"), ("evidence_chunks", "document_id")];
 /// Our own tables, which hold the journal itself or are derived.
 const OWN: &[&str] =
-    &["migrations", "journal", "plane_head", "requests", "counters", "open_blockers", "search_rows"];
+    &["migrations", "journal", "plane_head", "requests", "counters", "open_blockers", "search_rows", "evidence_numbers"];
 
 /// One table.
 #[derive(Clone, Debug)]
@@ -44,7 +44,8 @@ pub type Tables = HashMap<String, Table>;
 pub fn read(connection: &Connection) -> rusqlite::Result<Tables> {
     let mut names = connection.prepare(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
-         AND name NOT LIKE 'search\\_text%' ESCAPE '\\' AND name NOT LIKE 'search\\_words%' ESCAPE '\\'",
+         AND name NOT LIKE 'search\\_text%' ESCAPE '\\' AND name NOT LIKE 'search\\_words%' ESCAPE '\\' \
+         AND name NOT LIKE 'evidence\\_words%' ESCAPE '\\'",
     )?;
     let names: Vec<String> = names.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     names
@@ -69,9 +70,10 @@ fn describe(connection: &Connection, name: String) -> rusqlite::Result<Table> {
         select_sql: format!("SELECT {} FROM {name} WHERE \"{key}\" = $1", quoted.join(", ")),
         delete_sql: format!("DELETE FROM {name} WHERE \"{key}\" = $1"),
         journalled: !NOT_JOURNALLED.contains(&name.as_str()),
-        group: GROUPED.iter().find(|(table, _)| *table == name).and_then(|(_, group)| {
-            columns.iter().position(|column| column == group)
-        }),
+        group: GROUPED
+            .iter()
+            .find(|(table, _)| *table == name)
+            .and_then(|(_, group)| columns.iter().position(|column| column == group)),
         name,
         columns,
         sorted,

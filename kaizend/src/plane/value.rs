@@ -162,6 +162,16 @@ impl Row {
         }
     }
 
+    /// The number of a column; none when it is NULL or a text.
+    pub fn real(&self, column: &str) -> Option<f64> {
+        match self.get(column) {
+            Cell::Real(number) => Some(number),
+            #[expect(clippy::cast_precision_loss, reason = "whoever asks for a real wants no sixteen digits")]
+            Cell::Integer(number) => Some(number as f64),
+            _ => None,
+        }
+    }
+
     /// The row as a struct whose fields are named like the columns.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use rusqlite::{Connection, ToSql};
 use super::counters::{self, Deltas};
 use super::tables::{Table, Tables};
 use super::value::{Cell, OwnedCell, Row};
-use super::{fault, journal, search_index};
+use super::{evidence_index, fault, journal, search_index};
 
 /// Who calls, for the journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,13 @@ pub struct Caller {
     pub session: Option<String>,
 }
 
+/// What is to be indexed for search once the batch is complete.
+#[derive(Debug, Default)]
+pub(super) struct Indexed {
+    pub(super) records: Vec<search_index::Change>,
+    pub(super) chunks: Vec<evidence_index::Change>,
+}
+
 /// One operation's part of a batch: a savepoint in the batch's transaction.
 pub struct WriteTx<'a> {
     connection: &'a Connection,
@@ -30,9 +37,11 @@ pub struct WriteTx<'a> {
     now: String,
     pub(super) task_id: Option<String>,
     pub(super) rows: String,
+    /// Groups of rows that were changed, by table.
+    groups: BTreeSet<(String, String)>,
     pub(super) warnings: Vec<String>,
     pub(super) deltas: Deltas,
-    pub(super) indexed: Vec<search_index::Change>,
+    pub(super) indexed: Indexed,
     scratch: String,
 }
 
@@ -47,7 +56,7 @@ impl<'a> WriteTx<'a> {
             groups: BTreeSet::new(),
             warnings: Vec::new(),
             deltas: Deltas::default(),
-            indexed: Vec::new(),
+            indexed: Indexed::default(),
             scratch: String::with_capacity(1024),
         }
     }
@@ -224,7 +233,8 @@ impl<'a> WriteTx<'a> {
         }
         counters::changed(self.connection, &mut self.deltas, table, before, after)
             .map_err(|error| fault::from_rusqlite("count", &error))?;
-        search_index::changed(&mut self.indexed, table, id, before.is_none(), after);
+        search_index::changed(&mut self.indexed.records, table, id, before.is_none(), after);
+        evidence_index::changed(&mut self.indexed.chunks, table, id, before, after);
         Ok(())
     }
 }

@@ -22,8 +22,8 @@ use super::open::{self, Identity};
 use super::schema::{self, Verdict};
 use super::tables::{self, Tables};
 use super::value::Cell;
-use super::write_tx::{Caller, WriteTx, execute, query};
-use super::{Shared, counters, fault, search_index};
+use super::write_tx::{Caller, Indexed, WriteTx, execute, query};
+use super::{Shared, counters, evidence_index, fault, search_index};
 
 /// Jobs in one transaction at most. There is no timer: a busy queue makes large batches, an idle one small ones.
 const BATCH: usize = 512;
@@ -94,7 +94,7 @@ pub(crate) struct Writer {
     /// A chore that came while a batch was made; it is next.
     waiting: Option<Chore>,
     deltas: counters::Deltas,
-    indexed: Vec<search_index::Change>,
+    indexed: Indexed,
     trimmed_at: Timestamp,
 }
 
@@ -128,7 +128,7 @@ impl Writer {
             intruder: Intruder::watch(&shared.db_path),
             waiting: None,
             deltas: HashMap::new(),
-            indexed: Vec::new(),
+            indexed: Indexed::default(),
             trimmed_at: Timestamp::from_micros(0),
             shared,
         };
@@ -334,14 +334,15 @@ impl Writer {
             &[Cell::Integer(self.seq), Cell::Text(&self.chain_hash)],
         )?;
         counters::flush(&self.connection, &mut self.deltas)?;
-        search_index::flush(&self.connection, &mut self.indexed)
+        search_index::flush(&self.connection, &mut self.indexed.records)?;
+        evidence_index::flush(&self.connection, &mut self.indexed.chunks)
     }
 
     fn forget(&mut self, seq: i64, chain_hash: String) {
         self.seq = seq;
         self.chain_hash = chain_hash;
         self.deltas.clear();
-        self.indexed.clear();
+        self.indexed = Indexed::default();
     }
 
     /// A COMMIT that failed may still have reached the disk. Only a fresh look at the head can tell.

@@ -3,6 +3,7 @@
 
 pub mod artifact;
 pub mod core;
+pub mod evidence;
 pub mod gotcha;
 pub mod irl;
 pub mod lab;
@@ -87,6 +88,12 @@ pub const FAMILIES: &[Family] = &[
         name: "artifact",
         purpose: "files of the project, referenced by hash",
         cards: artifact::CARDS,
+    },
+    Family {
+        letter: 'E',
+        name: "evidence",
+        purpose: "files that are read, taken apart, and found again by what they say",
+        cards: evidence::CARDS,
     },
     Family {
         letter: 'X',

@@ -25,7 +25,6 @@ const OTHERS: &[(&str, &str)] = &[
     ("task_revision", "revision"),
     ("plan_revision", "revision"),
     ("private_policy_revision", "revision"),
-    ("evidence_documents", "document"),
     ("evidence_blocks", "block"),
     ("evidence_chunks", "chunk"),
     ("generative_runs", "run"),
@@ -128,7 +127,6 @@ async fn revisions(tx: &mut ReadTx, table: &str, id: &str) -> Result<Vec<Revisio
 pub(super) fn title_sql(table: &str) -> &'static str {
     let Some(searched) = SEARCHED.iter().find(|searched| searched.table == table) else {
         return match table {
-            "evidence_documents" => "t.origin_ref",
             "evidence_blocks" | "evidence_chunks" => "substr(t.text, 1, 120)",
             _ => "substr(t.summary, 1, 120)",
         };
@@ -139,6 +137,7 @@ pub(super) fn title_sql(table: &str) -> &'static str {
         Some(&"name") => "t.name",
         Some(&"source_id") => "t.source_id",
         Some(&"decision") => "t.decision",
+        Some(&"origin_ref") => "t.origin_ref",
         _ => "substr(t.summary, 1, 120)",
     }
 }

@@ -50,7 +50,8 @@ impl Writer {
                 for (count, delta) in deltas {
                     *self.deltas.entry(count).or_insert(0) += delta;
                 }
-                self.indexed.extend(indexed);
+                self.indexed.records.extend(indexed.records);
+                self.indexed.chunks.extend(indexed.chunks);
                 Ok(sealed.reply)
             }
             Err(denial) => {
