@@ -117,19 +117,26 @@ fn examine(value: &Value, kinds: &[Kind]) -> Vec<json::Found> {
     }
 }
 
+fn masked(value: &Value, kinds: &[Kind]) -> Value {
+    match value {
+        Value::String(text) => json::mask(text, kinds).into_owned().into(),
+        other => serde_json::from_str(&json::mask(&other.to_string(), kinds)).unwrap_or(Value::Null),
+    }
+}
+
 /// Masks a parameter and says what was masked.
 fn mask(field: &str, value: &mut Value, kinds: &[Kind]) -> Option<String> {
     let found = examine(value, kinds);
     if found.is_empty() {
         return None;
     }
-    match value {
-        Value::String(text) => *text = json::mask(text, kinds).into_owned(),
-        other => {
-            let masked = json::mask(&other.to_string(), kinds).into_owned();
-            *other = serde_json::from_str(&masked).unwrap_or(Value::Null);
-        }
-    }
+    let masked = masked(value, kinds);
+    // What stands around a mask can look like a secret that was none before.
+    *value = if examine(&masked, &[Kind::Secret]).is_empty() {
+        masked
+    } else {
+        self::masked(value, &[Kind::Secret, Kind::Personal])
+    };
     Some(format!("{}: masked {}", shown(field), classes(&found)))
 }
 

@@ -234,7 +234,7 @@ pub const RULES: &[Rule] = &[
         class: "db_url_credentials",
         kind: Kind::Secret,
         keywords: &["://"],
-        pattern: r"(?i)\b(?:postgres|postgresql|mysql|mariadb|mongodb|mssql|sqlserver|clickhouse|rediss?|amqps?)(?:\+[a-z0-9]+)?://[^/\s:@]*:(?P<s>[^@\s]+)@",
+        pattern: r#"(?i)\b(?:postgres|postgresql|mysql|mariadb|mongodb|mssql|sqlserver|clickhouse|rediss?|amqps?)(?:\+[a-z0-9]+)?://[^/\s:@"\[]*:(?P<s>[^@\s"]+)@"#,
         check: Some(url_password),
         hits: &[
             concat!("postgres", "://bob:hunter2@db.internal/app"),
@@ -249,6 +249,8 @@ pub const RULES: &[Rule] = &[
             "postgres://db:5432/app,bob@host",
             "postgres://bob@db.internal/app",
             "postgres://bob:${DB_PASSWORD}@db/app",
+            // What is masked, and what stands in another string of a JSON text, is no password.
+            "postgres://[REDACTED:email]/app\",\"x@y",
             "mysql://<user>:<password>@host/db",
         ],
     },
@@ -256,7 +258,7 @@ pub const RULES: &[Rule] = &[
         class: "url_credentials",
         kind: Kind::Secret,
         keywords: &["://"],
-        pattern: r"(?i)\b(?:https?|ftps?|sftp|ssh|git|ldaps?|smtps?|imaps?)(?:\+[a-z]+)?://[^/\s:@]*:(?P<s>[^/\s@]+)@",
+        pattern: r#"(?i)\b(?:https?|ftps?|sftp|ssh|git|ldaps?|smtps?|imaps?)(?:\+[a-z]+)?://[^/\s:@"\[]*:(?P<s>[^/\s@"]+)@"#,
         check: Some(url_password),
         hits: &[
             concat!("https", "://x-access-token:v1.0123456789@git.corp/x.git"),

@@ -24,6 +24,9 @@ const MANIFEST: &str = "manifest.json";
 const MAX_MANIFEST: u64 = 32 * 1024 * 1024;
 /// Bytes of the path of a manifest.
 const PATH_BYTES: usize = 4096;
+/// How often the lock is tried before somebody else is said to hold it, [`PAUSE`] apart.
+const ATTEMPTS: usize = 20;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The directory of everything that migrations of one project write beside the surfaces themselves.
 pub(super) struct Work {
@@ -110,6 +113,11 @@ pub(super) fn nanoseconds(time: SystemTime) -> Option<i64> {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a short wait for another process, on a thread that may block")]
+fn pause() {
+    std::thread::sleep(PAUSE);
+}
+
 fn time_of(nanoseconds: i64) -> Option<SystemTime> {
     let distance = Duration::from_nanos(nanoseconds.unsigned_abs());
     if nanoseconds < 0 {
@@ -149,7 +157,7 @@ impl Work {
         files::write(&self.directory.join(".gitignore"), b"*\n")
     }
 
-    /// Waits for nobody: another daemon that migrates this project is a reason to come back.
+    /// Waits for nobody who migrates: another daemon that migrates this project is a reason to come back.
     pub(super) fn lock(&self) -> Result<Turn, Denial> {
         self.make()?;
         let path = self.directory.join("migration.lock");
@@ -162,13 +170,19 @@ impl Work {
             options.mode(0o600).custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
         }
         let file = options.open(&path).map_err(fail)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Turn { _file: file }),
-            Err(TryLockError::WouldBlock) => {
-                Err(Denial::new(Code::Busy).message("another process is migrating this project"))
+        for attempt in 1_usize.. {
+            match file.try_lock() {
+                Ok(()) => break,
+                // A process that is being started shares the descriptors of its parent, and with them the lock that the
+                // parent has just let go of, until its own program runs.
+                Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => pause(),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Denial::new(Code::Busy).message("another process is migrating this project"));
+                }
+                Err(TryLockError::Error(error)) => return Err(fail(error)),
             }
-            Err(TryLockError::Error(error)) => Err(fail(error)),
         }
+        Ok(Turn { _file: file })
     }
 
     /// A name for a report.
