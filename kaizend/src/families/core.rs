@@ -4,7 +4,6 @@ mod find;
 mod inspect;
 mod journal;
 mod purge;
-mod snippet;
 
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::core::{

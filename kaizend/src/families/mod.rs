@@ -8,6 +8,7 @@ pub mod irl;
 pub mod lab;
 pub mod learning;
 pub mod migration;
+pub mod passage;
 pub mod policy;
 pub mod quality;
 pub mod record;

@@ -8,7 +8,7 @@ use kaizen_proto::operation::Status;
 use serde_json::json;
 
 use super::inspect::title_sql;
-use super::snippet;
+use crate::families::passage::{Term, snippet, terms};
 use crate::families::record::{self, Window, page_limit, required_query};
 use crate::plane::search_index::{SEARCHED, Searched, searched};
 use crate::plane::{Cell, ReadTx, Row};
@@ -20,8 +20,8 @@ const DEFAULT_LIMIT: i64 = 20;
 const MAX_LIMIT: i64 = 200;
 /// What a hit in title, summary and body weighs.
 const RANK: &str = "bm25(search_words, 8.0, 4.0, 1.0)";
-/// Words of a query that are looked for.
-const MAX_WORDS: usize = 32;
+/// Characters of a snippet, marks not counted.
+const SNIPPET: usize = 160;
 
 impl ReadOperation for RecordFind {
     fn check(params: &RecordsSought) -> Result<(), Denial> {
@@ -85,32 +85,6 @@ fn tables(kinds: Option<&str>) -> Result<Vec<&'static Searched>, Denial> {
             )
         })
         .collect()
-}
-
-/// A word or a phrase to look for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Term {
-    /// The text, without quotes and star.
-    pub(super) text: String,
-    /// Whether it is only the beginning of a word.
-    pub(super) prefix: bool,
-}
-
-/// The words and phrases of a query. What holds neither letter nor digit cannot be found and is left out.
-pub(super) fn terms(query: &str) -> Vec<Term> {
-    let mut terms = Vec::new();
-    for (at, part) in query.split('"').enumerate() {
-        // Every other part stands between quotes.
-        let pieces: Vec<&str> = if at % 2 == 1 { vec![part] } else { part.split_whitespace().collect() };
-        for piece in pieces {
-            let prefix = at % 2 == 0 && piece.ends_with('*');
-            let text = piece.trim_end_matches('*').trim();
-            if text.chars().any(char::is_alphanumeric) && terms.len() < MAX_WORDS {
-                terms.push(Term { text: text.to_owned(), prefix });
-            }
-        }
-    }
-    terms
 }
 
 /// The full-text expression for these terms.
@@ -239,7 +213,7 @@ async fn show(tx: &mut ReadTx, rows: &[Row], terms: &[Term]) -> Result<Vec<Found
             kind: kind.kind.into(),
             status: row.optional_text("status").map(str::to_owned),
             title,
-            snippet: snippet::around(&text, terms),
+            snippet: snippet(&text, terms, SNIPPET).0,
             task_id: row.optional_text("task_id").map(str::to_owned),
             created_at: row.text("created_at").to_owned(),
             score,

@@ -1,13 +1,35 @@
-//! The part of a text that shows why it was found.
+//! What all searches share: the words of a query, and the part of a text that shows why it was found.
 
-use super::find::Term;
-
-/// Characters of a snippet, marks not counted.
-const LENGTH: usize = 160;
-/// Characters before the first hit.
-const BEFORE: usize = 40;
+/// Words of a query that are looked for.
+const MAX_WORDS: usize = 32;
 /// What stands before and after a hit.
 const MARK: &str = "**";
+
+/// A word or a phrase to look for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// The text, without quotes and star.
+    pub text: String,
+    /// Whether it is only the beginning of a word.
+    pub prefix: bool,
+}
+
+/// The words and phrases of a query. What holds neither letter nor digit cannot be found and is left out.
+pub fn terms(query: &str) -> Vec<Term> {
+    let mut terms = Vec::new();
+    for (at, part) in query.split('"').enumerate() {
+        // Every other part stands between quotes.
+        let pieces: Vec<&str> = if at % 2 == 1 { vec![part] } else { part.split_whitespace().collect() };
+        for piece in pieces {
+            let prefix = at % 2 == 0 && piece.ends_with('*');
+            let text = piece.trim_end_matches('*').trim();
+            if text.chars().any(char::is_alphanumeric) && terms.len() < MAX_WORDS {
+                terms.push(Term { text: text.to_owned(), prefix });
+            }
+        }
+    }
+    terms
+}
 
 /// A word of a text: where it stands, in bytes, and how it is compared.
 struct Word {
@@ -16,18 +38,20 @@ struct Word {
     folded: String,
 }
 
-/// About 160 characters of a text around its first hit on one line, all hits in it marked; the beginning of the text when
-/// there is no hit.
-pub(super) fn around(text: &str, terms: &[Term]) -> String {
+/// About so many characters of a text on one line, marks not counted: a quarter of them before its first hit, the rest
+/// from there, all hits in it marked, words whole; the beginning of the text when there is no hit. With it, the
+/// characters of the text before the first hit.
+pub fn snippet(text: &str, terms: &[Term], characters: usize) -> (String, Option<usize>) {
     let words = words(text);
     let hits = hits(&words, terms);
-    let first = hits.first().map_or(0, |(start, _)| *start);
-    let mut start = text[..first].char_indices().rev().nth(BEFORE).map_or(0, |(at, _)| at);
+    let hit = hits.first().map(|(start, _)| *start);
+    let first = hit.unwrap_or(0);
+    let mut start = text[..first].char_indices().rev().nth(characters / 4).map_or(0, |(at, _)| at);
     if start > 0 {
         // Begin with a whole word.
         start = words.iter().map(|word| word.start).find(|at| *at >= start).unwrap_or(start).min(first);
     }
-    let mut end = text[start..].char_indices().nth(LENGTH).map_or(text.len(), |(at, _)| start + at);
+    let mut end = text[start..].char_indices().nth(characters).map_or(text.len(), |(at, _)| start + at);
     if end < text.len() {
         // End with a whole word, unless it is longer than all the rest.
         let cut = words.iter().find(|word| word.start < end && end < word.end);
@@ -45,7 +69,8 @@ pub(super) fn around(text: &str, terms: &[Term]) -> String {
     }
     shown.push_str(&text[at..end]);
     let line = shown.split_whitespace().collect::<Vec<_>>().join(" ");
-    if end < text.len() { line + "…" } else { line }
+    let line = if end < text.len() { line + "…" } else { line };
+    (line, hit.map(|at| text[..at].chars().count()))
 }
 
 /// The words of a text as the index sees them: runs of letters and digits, compared without case and accents.
@@ -111,8 +136,11 @@ fn hits(text: &[Word], terms: &[Term]) -> Vec<(usize, usize)> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::find::terms;
     use super::*;
+
+    fn around(text: &str, terms: &[Term]) -> String {
+        snippet(text, terms, 160).0
+    }
 
     #[test]
     fn hits_are_marked_and_the_first_one_is_in_sight() {
@@ -127,6 +155,18 @@ mod tests {
             "{shown}"
         );
         assert_eq!(around("No hit\nat all", &terms("x")), "No hit at all");
+    }
+
+    #[test]
+    fn a_snippet_is_as_wide_as_wanted_and_says_where_the_hit_is() {
+        let text = format!("{}Nadel {}", "für ".repeat(100), "für ".repeat(100));
+        for width in [40, 240] {
+            let (shown, at) = snippet(&text, &terms("nadel"), width);
+            assert_eq!(at, Some(400));
+            assert!(shown.contains("**Nadel**"), "{shown}");
+            assert!((width - 8..=width + 6).contains(&shown.chars().count()), "{shown}");
+        }
+        assert_eq!(snippet(&text, &terms("heu"), 7), ("für für…".into(), None));
     }
 
     proptest! {
