@@ -31,6 +31,15 @@ pub fn terms(query: &str) -> Vec<Term> {
     terms
 }
 
+/// The full-text expression for these terms.
+pub fn expression(terms: &[Term], between: &str) -> String {
+    let quoted = |term: &Term| {
+        let star = if term.prefix { " *" } else { "" };
+        format!("\"{}\"{star}", term.text.replace('"', "\"\""))
+    };
+    terms.iter().map(quoted).collect::<Vec<_>>().join(between)
+}
+
 /// A word of a text: where it stands, in bytes, and how it is compared.
 struct Word {
     start: usize,
@@ -44,8 +53,12 @@ struct Word {
 pub fn snippet(text: &str, terms: &[Term], characters: usize) -> (String, Option<usize>) {
     let words = words(text);
     let hits = hits(&words, terms);
-    let hit = hits.first().map(|(start, _)| *start);
-    let first = hit.unwrap_or(0);
+    let hit = hits.first().map(|(start, _)| text[..*start].chars().count());
+    (excerpt(text, &words, hits, characters), hit)
+}
+
+fn excerpt(text: &str, words: &[Word], hits: Vec<(usize, usize)>, characters: usize) -> String {
+    let first = hits.first().map_or(0, |(start, _)| *start);
     let mut start = text[..first].char_indices().rev().nth(characters / 4).map_or(0, |(at, _)| at);
     if start > 0 {
         // Begin with a whole word.
@@ -69,8 +82,14 @@ pub fn snippet(text: &str, terms: &[Term], characters: usize) -> (String, Option
     }
     shown.push_str(&text[at..end]);
     let line = shown.split_whitespace().collect::<Vec<_>>().join(" ");
-    let line = if end < text.len() { line + "…" } else { line };
-    (line, hit.map(|at| text[..at].chars().count()))
+    if end < text.len() { line + "…" } else { line }
+}
+
+/// [`snippet`] around the first place where a text stands as it is written, letters of ASCII in either case.
+pub fn written(text: &str, wanted: &str, characters: usize) -> String {
+    let (folded, lower) = (text.to_ascii_lowercase(), wanted.to_ascii_lowercase());
+    let hits = folded.match_indices(&lower).map(|(at, hit)| (at, at + hit.len())).collect();
+    excerpt(text, &words(text), hits, characters)
 }
 
 /// The words of a text as the index sees them: runs of letters and digits, compared without case and accents.

@@ -72,7 +72,8 @@ impl FromStr for Strategy {
 pub struct Options {
     /// Where to cut.
     pub strategy: Strategy,
-    /// Tokens of a chunk at most, as [`estimate_tokens`] counts: 16 to 2048.
+    /// Tokens of a chunk at most, as [`estimate_tokens`] counts: 16 to 1024. A chunk must not pass the 1,000
+    /// words that every text of a record may have.
     pub tokens: usize,
     /// Tokens that a chunk repeats from the one before at most, within a section: less than half of `tokens`.
     pub overlap: usize,
@@ -82,7 +83,7 @@ impl Options {
     /// The least that `tokens` may be.
     pub const MIN_TOKENS: usize = 16;
     /// The most that `tokens` may be.
-    pub const MAX_TOKENS: usize = 2048;
+    pub const MAX_TOKENS: usize = 1024;
 
     /// Whether all values are within their bounds.
     pub fn is_valid(self) -> bool {

@@ -8,7 +8,7 @@ use kaizen_proto::operation::Status;
 use serde_json::json;
 
 use super::inspect::title_sql;
-use crate::families::passage::{Term, snippet, terms};
+use crate::families::passage::{expression, snippet, terms};
 use crate::families::record::{self, Window, page_limit, required_query};
 use crate::plane::search_index::{SEARCHED, Searched, searched};
 use crate::plane::{Cell, ReadTx, Row};
@@ -85,15 +85,6 @@ fn tables(kinds: Option<&str>) -> Result<Vec<&'static Searched>, Denial> {
             )
         })
         .collect()
-}
-
-/// The full-text expression for these terms.
-fn expression(terms: &[Term], between: &str) -> String {
-    let quoted = |term: &Term| {
-        let star = if term.prefix { " *" } else { "" };
-        format!("\"{}\"{star}", term.text.replace('"', "\"\""))
-    };
-    terms.iter().map(quoted).collect::<Vec<_>>().join(between)
 }
 
 struct Search {

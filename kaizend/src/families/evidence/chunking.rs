@@ -29,7 +29,7 @@ pub(super) fn options(
     if name == "semantic" {
         return Err(super::query::no_embeddings());
     }
-    let Some(strategy) = Strategy::find(&name) else {
+    let Ok(strategy) = name.parse::<Strategy>() else {
         let implemented: Vec<&str> = Strategy::ALL.iter().map(|strategy| strategy.name()).collect();
         return Err(Denial::new(Code::ChunkerUnsupported)
             .with("chunker", name.chars().take(80).collect::<String>())
@@ -48,7 +48,7 @@ pub(super) fn options(
                 .with("maximum", most)),
         },
     };
-    if let Some(tokens) = within("chunk_tokens", tokens, 16, 1024)? {
+    if let Some(tokens) = within("chunk_tokens", tokens, Options::MIN_TOKENS, Options::MAX_TOKENS)? {
         options.tokens = tokens;
         options.overlap = options.overlap.min(tokens / 8);
     }
@@ -107,8 +107,7 @@ impl WriteOperation for EvidenceChunk {
             return Err(Denial::new(Code::NoBlocks).with("id", id));
         }
         let options = options(params.chunker, params.chunk_tokens, params.overlap)?;
-        let cut = options.clone();
-        let chunks = blocking(move || Ok(chunk::chunk(&blocks, &cut))).await?;
+        let chunks = blocking(move || Ok(chunk::chunk(&blocks, &options))).await?;
         let task_id = record::given(params.task_id);
         record::check_short(&[("task_id", task_id.as_deref().unwrap_or_default())])?;
         Ok(Draft { id, options, chunks, content_hash: document.text("content_hash").to_owned(), task_id })

@@ -21,7 +21,7 @@ use crate::care::config::Redaction;
 use crate::families::{artifact, record};
 use crate::files;
 use crate::ingest::chunk::{self, Chunk, Options};
-use crate::ingest::extract::{self, Extracted, Limits};
+use crate::ingest::extract::{self, Extracted, Limits, Source};
 use crate::plane::{Caller, Cell, Plane, Row, WriteTx, fault};
 use crate::redaction::{Kind, scan};
 use crate::registry::{Context, WriteOperation};
@@ -65,12 +65,6 @@ impl Target {
             None => resolved.shown.clone(),
         };
         Target { file: resolved.file, shown: resolved.shown, key }
-    }
-
-    /// The ending of the file's name in lower case, with its dot.
-    fn extension(&self) -> String {
-        let extension = self.file.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-        extension.map_or_else(String::new, |extension| format!(".{extension}"))
     }
 
     fn name(&self) -> String {
@@ -206,8 +200,8 @@ pub(super) async fn draft(
     target: Target,
     manner: Manner,
 ) -> Result<Draft, Denial> {
-    let extension = target.extension();
-    extract::check_extension(&extension, manner.ocr)?;
+    let extension = extract::extension_of(&target.file);
+    extract::check(&extension, manner.ocr)?;
     let contents = {
         let (target, most) = (target.clone(), manner.limits.bytes_for(&extension));
         blocking(move || read(&target, most)).await?
@@ -226,9 +220,9 @@ pub(super) async fn draft(
         return Ok(draft);
     }
     let path = draft.target.file.display().to_string();
-    let extracted = extract::extract_file(&path, &extension, contents.bytes, &draft.manner.limits, draft.manner.ocr)
-        .await?;
-    let (redaction, chunking) = (draft.manner.redaction, draft.manner.chunking.clone());
+    let job = extract::Job { path, extension, source: Source::Bytes(contents.bytes), ocr: draft.manner.ocr };
+    let extracted = extract::extract_file(job, &draft.manner.limits, &extract::own_program()).await?;
+    let (redaction, chunking) = (draft.manner.redaction, draft.manner.chunking);
     let (extracted, chunks, redactions) = blocking(move || {
         let mut extracted = extracted;
         let redactions = redact(&mut extracted, redaction)?;

@@ -8,7 +8,7 @@ use kaizen_proto::families::evidence::{
 };
 use kaizen_proto::operation::Status;
 
-use crate::families::core::{find, snippet};
+use crate::families::passage::{self, Term};
 use crate::families::record::{self, Window, page_limit, required_query};
 use crate::plane::{Cell, ReadTx, Row};
 use crate::registry::{Context, ReadOperation};
@@ -18,6 +18,8 @@ use crate::search::text::{self, Filter, Page};
 const DEFAULT_LIMIT: i64 = 10;
 /// Hits in a reply at most.
 const MAX_LIMIT: i64 = 200;
+/// Characters of a snippet, marks not counted.
+const SNIPPET: usize = 300;
 /// Chunks around a hit that are shown at most, on each side.
 const MAX_CONTEXT: i64 = 5;
 
@@ -62,7 +64,7 @@ impl ReadOperation for EvidenceQuery {
         let next = if is_last { None } else { rows.last().map(|row| row.text("id").to_owned()) };
         let context = params.context.unwrap_or(0).clamp(0, MAX_CONTEXT);
         let mut neighbours = if context > 0 { around(tx, &rows, context).await? } else { HashMap::new() };
-        let terms = find::terms(&query);
+        let terms = passage::terms(&query);
         let literal = mode == "like";
         let records: Vec<EvidenceHit> = rows
             .iter()
@@ -127,13 +129,13 @@ async fn find_in(
             return found("like", page);
         }
     }
-    let terms = find::terms(query);
+    let terms = passage::terms(query);
     let mut ways = Vec::new();
     if !terms.is_empty() {
-        ways.push(("fts", find::expression(&terms, " AND ")));
+        ways.push(("fts", passage::expression(&terms, " AND ")));
     }
     if terms.len() > 1 {
-        ways.push(("fts(any)", find::expression(&terms, " OR ")));
+        ways.push(("fts(any)", passage::expression(&terms, " OR ")));
     }
     for (mode, expression) in ways {
         let page = text::ranked(tx, filter, &expression, first).await?;
@@ -183,7 +185,7 @@ fn note(mode: &str, is_cut: bool, hybrid: bool, is_empty: bool) -> String {
 /// What is marked in a snippet.
 #[derive(Clone, Copy)]
 enum Marked<'m> {
-    Terms(&'m [find::Term]),
+    Terms(&'m [Term]),
     Text(&'m str),
 }
 
@@ -203,8 +205,8 @@ fn hit(row: &Row, marked: Marked<'_>, neighbours: Option<Vec<Neighbour>>) -> Evi
         neighbor_prev_id: text("neighbor_prev_id"),
         neighbor_next_id: text("neighbor_next_id"),
         snippet: match marked {
-            Marked::Terms(terms) => snippet::around(row.text("text"), terms),
-            Marked::Text(written) => snippet::around_text(row.text("text"), written),
+            Marked::Terms(terms) => passage::snippet(row.text("text"), terms, SNIPPET).0,
+            Marked::Text(written) => passage::written(row.text("text"), written, SNIPPET),
         },
         score: (score * 1e6).round() / 1e6,
         neighbours,
