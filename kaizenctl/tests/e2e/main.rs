@@ -20,6 +20,7 @@ mod core;
 mod denials;
 mod docs;
 mod doctor;
+mod evidence;
 mod export;
 mod gotcha;
 mod help;

@@ -98,10 +98,13 @@ pub(super) fn flush(connection: &Connection, changes: &mut Vec<Change>) -> rusql
                 for row in query(connection, sql, &[Cell::Text(&document_id)])? {
                     forget(connection, row.text("id"))?;
                     let document = document(connection, &mut documents, &document_id)?;
-                    index(connection, row.text("id"), &document_id, document, [
-                        row.text("text"),
-                        row.text("context"),
-                    ])?;
+                    index(
+                        connection,
+                        row.text("id"),
+                        &document_id,
+                        document,
+                        [row.text("text"), row.text("context")],
+                    )?;
                 }
             }
         }
@@ -163,7 +166,8 @@ pub(super) fn rebuild(connection: &Connection) -> rusqlite::Result<()> {
     execute(connection, "DELETE FROM evidence_numbers", &[])?;
     execute(connection, "INSERT INTO evidence_words (evidence_words) VALUES ('delete-all')", &[])?;
     let mut documents = HashMap::new();
-    let sql = "SELECT c.id, c.document_id, c.text, c.context FROM evidence_chunks c ORDER BY c.created_at, c.id";
+    let sql =
+        "SELECT c.id, c.document_id, c.text, c.context FROM evidence_chunks c ORDER BY c.created_at, c.id";
     each(connection, sql, |row| {
         let document_id = row.text("document_id");
         let document = document(connection, &mut documents, document_id)?;

@@ -11,8 +11,16 @@ const NOT_JOURNALLED: &[&str] = &["schema_version", "chunk_embeddings"];
 /// has hundreds of blocks and pieces that are written and deleted together.
 const GROUPED: &[(&str, &str)] = &[("evidence_blocks", "document_id"), ("evidence_chunks", "document_id")];
 /// Our own tables, which hold the journal itself or are derived.
-const OWN: &[&str] =
-    &["migrations", "journal", "plane_head", "requests", "counters", "open_blockers", "search_rows", "evidence_numbers"];
+const OWN: &[&str] = &[
+    "migrations",
+    "journal",
+    "plane_head",
+    "requests",
+    "counters",
+    "open_blockers",
+    "search_rows",
+    "evidence_numbers",
+];
 
 /// One table.
 #[derive(Clone, Debug)]

@@ -60,9 +60,11 @@ impl Filter {
         for (column, value) in &self.equal {
             add(&format!("{column} ="), value);
         }
-        for (condition, value) in
-            [("d.origin_ref GLOB", &self.path), ("d.created_at >=", &self.since), ("d.created_at <", &self.until)]
-        {
+        for (condition, value) in [
+            ("d.origin_ref GLOB", &self.path),
+            ("d.created_at >=", &self.since),
+            ("d.created_at <", &self.until),
+        ] {
             if let Some(value) = value {
                 add(condition, value);
             }
@@ -73,7 +75,8 @@ impl Filter {
     /// The tables that the conditions name.
     fn tables(&self) -> &'static str {
         let of_lock = self.equal.iter().any(|(column, _)| column.starts_with("s."));
-        let of_document = !self.equal.is_empty() || self.path.is_some() || self.since.is_some() || self.until.is_some();
+        let of_document =
+            !self.equal.is_empty() || self.path.is_some() || self.since.is_some() || self.until.is_some();
         match (of_document, of_lock) {
             (_, true) => {
                 " CROSS JOIN evidence_documents d ON d.id = t.document_id CROSS JOIN source_locks s ON s.id = d.source_lock_id"

@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use super::findings::{Check, Findings, Place};
+use crate::families::evidence;
 use crate::families::gotcha::GOTCHA;
 use crate::families::lab::propose;
 use crate::families::learning::{LEARNED, LEARNING};
@@ -248,7 +249,7 @@ fn compare(stored: &str, recomputed: &str, place: impl FnOnce() -> Place, findin
 }
 
 /// The tables without revisions.
-const SINGLE: [(&str, Hash); 11] = [
+const SINGLE: [(&str, Hash); 14] = [
     ("ledger_events", |row| {
         record::ledger_hash(&record::Logged {
             id: row.text("id"),
@@ -289,6 +290,16 @@ const SINGLE: [(&str, Hash); 11] = [
         anti_pattern::hash(row.text("id"), anti_pattern::TEXTS.iter().map(|column| row.text(column)))
     }),
     ("trace_events", trace::stored_hash),
+    ("evidence_documents", |row| {
+        let (id, origin_ref, sha256) = (row.text("id"), row.text("origin_ref"), row.text("file_sha256"));
+        evidence::document_hash(id, origin_ref, sha256, row.integer("block_count"))
+    }),
+    ("evidence_blocks", |row| {
+        evidence::block_hash(row.text("id"), row.text("document_id"), row.text("text"))
+    }),
+    ("evidence_chunks", |row| {
+        evidence::chunk_hash(row.text("id"), row.text("document_id"), row.text("text"))
+    }),
     ("eval_scores", trace::stored_hash),
     ("improvement_proposals", |row| {
         propose::proposal_hash(&propose::Proposed {

@@ -8,7 +8,7 @@ use kaizen_proto::operation::Status;
 use serde_json::json;
 
 use super::inspect::title_sql;
-use crate::families::passage::{expression, snippet, terms};
+use crate::families::passage::{Term, expression, snippet, terms};
 use crate::families::record::{self, Window, page_limit, required_query};
 use crate::plane::search_index::{SEARCHED, Searched, searched};
 use crate::plane::{Cell, ReadTx, Row};

@@ -37,7 +37,9 @@ pub(super) fn options(
             .with("reserved", json!(RESERVED)));
     };
     let mut options = Options { strategy, ..Options::default() };
-    let within = |field: &str, given: Option<i64>, least: usize, most: usize| match given.filter(|given| *given != 0) {
+    let within = |field: &str, given: Option<i64>, least: usize, most: usize| match given
+        .filter(|given| *given != 0)
+    {
         None => Ok(None),
         Some(given) => match usize::try_from(given).ok().filter(|given| (least..=most).contains(given)) {
             Some(fits) => Ok(Some(fits)),

@@ -163,8 +163,7 @@ pub(super) async fn write(
 /// What the parameters of E1 and the project's settings say of the manner.
 fn manner(context: &Context, params: &FileToIngest) -> Result<Manner, Denial> {
     let text = |text: &Option<String>| record::given(text.clone());
-    let options =
-        chunking::options(params.chunker.clone(), params.chunk_tokens, params.overlap)?;
+    let options = chunking::options(params.chunker.clone(), params.chunk_tokens, params.overlap)?;
     let manner = Manner {
         summary: params.summary.clone(),
         source_id: text(&params.source_id),
@@ -254,7 +253,11 @@ fn read(target: &Target, most: u64) -> Result<Contents, Denial> {
     let path = target.file.display().to_string();
     let unreadable = |error: &std::io::Error| {
         let absent = matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory);
-        let code = if absent || error.kind() == std::io::ErrorKind::InvalidInput { Code::FileNotFound } else { Code::FileUnreadable };
+        let code = if absent || error.kind() == std::io::ErrorKind::InvalidInput {
+            Code::FileNotFound
+        } else {
+            Code::FileUnreadable
+        };
         Denial::new(code).with("path", path.as_str()).with("reason", error.to_string())
     };
     let file = files::open(&target.file).map_err(|error| unreadable(&error))?;
@@ -338,14 +341,16 @@ fn redact(extracted: &mut Extracted, redaction: Redaction) -> Result<i64, Denial
             .with("count", found)
             .with("classes", json!(classes))
             .message(format!("{found} secrets or personal details were found in the file"))
-            .action("Take them out of the file, or set `redaction = \"mask\"` under [evidence] in kaizen.toml."));
+            .action(
+                "Take them out of the file, or set `redaction = \"mask\"` under [evidence] in kaizen.toml.",
+            ));
     }
     Ok(found)
 }
 
 /// Stores a document, unless this version of the file is stored already.
 pub(super) fn store(tx: &mut WriteTx<'_>, draft: &Draft) -> Result<Ingested, Denial> {
-    let Draft { target, manner, sha256, .. } = draft;
+    let Draft { target, manner, .. } = draft;
     let task_id = record::soft_task(tx, manner.task_id.as_deref())?;
     let test = Cell::from(manner.test);
     let latest = tx.query_row(store::LATEST, &[Cell::Text(&target.key), test])?;
@@ -429,7 +434,8 @@ fn insert(
         ],
     )?;
     let block_count = i64::try_from(blocks.len()).unwrap_or(i64::MAX);
-    let chunk_count = read.chunks.as_ref().map_or(0, |chunks| i64::try_from(chunks.len()).unwrap_or(i64::MAX));
+    let chunk_count =
+        read.chunks.as_ref().map_or(0, |chunks| i64::try_from(chunks.len()).unwrap_or(i64::MAX));
     let chunker = manner.chunking.as_ref().map(|options| options.strategy.name());
     let previous = before.map(|before| before.text("id"));
     let status = match (manner.redaction, read.redactions) {
@@ -493,4 +499,3 @@ fn insert(
         ..told(&document)
     })
 }
-

@@ -2,8 +2,7 @@
 
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::evidence::{
-    EmbeddingState, EvidenceInspect, EvidenceShown, EvidenceWanted, KINDS, LISTS,
-    VersionBrief,
+    EmbeddingState, EvidenceInspect, EvidenceShown, EvidenceWanted, KINDS, LISTS, VersionBrief,
 };
 use kaizen_proto::operation::Status;
 use serde::de::DeserializeOwned;
@@ -50,7 +49,11 @@ impl ReadOperation for EvidenceInspect {
         }
     }
 
-    async fn run(_context: &Context, tx: &mut ReadTx, params: EvidenceWanted) -> Result<EvidenceShown, Denial> {
+    async fn run(
+        _context: &Context,
+        tx: &mut ReadTx,
+        params: EvidenceWanted,
+    ) -> Result<EvidenceShown, Denial> {
         let kind = kind_of(&params)?;
         let table = match kind.as_str() {
             "block" => "evidence_blocks",
@@ -75,12 +78,14 @@ impl ReadOperation for EvidenceInspect {
             Some("versions") => shown.versions = Some(versions(tx, &row).await?),
             Some("blocks") => {
                 let columns = "id, block_index, block_type, page_no, section_path, text";
-                let (blocks, next) = part(tx, &params, &id, ("evidence_blocks", "block_index", columns)).await?;
+                let (blocks, next) =
+                    part(tx, &params, &id, ("evidence_blocks", "block_index", columns)).await?;
                 (shown.blocks, shown.next) = (Some(blocks), next);
             }
             Some(_) => {
                 let columns = "id, chunk_index, page_no, context, token_count, text";
-                let (chunks, next) = part(tx, &params, &id, ("evidence_chunks", "chunk_index", columns)).await?;
+                let (chunks, next) =
+                    part(tx, &params, &id, ("evidence_chunks", "chunk_index", columns)).await?;
                 (shown.chunks, shown.next) = (Some(chunks), next);
             }
             None => {}
@@ -94,14 +99,12 @@ fn record_of(row: &Row) -> Map<String, Value> {
 }
 
 /// The vectors of a chunk or of a document's chunks; none for a block.
-async fn embeddings(
-    tx: &mut ReadTx,
-    kind: &str,
-    id: &str,
-) -> Result<Option<Vec<EmbeddingState>>, Denial> {
+async fn embeddings(tx: &mut ReadTx, kind: &str, id: &str) -> Result<Option<Vec<EmbeddingState>>, Denial> {
     let of = match kind {
-        "chunk" => "SELECT e.embedding_model AS model, e.dim, NULL AS chunks FROM chunk_embeddings e \
-                    WHERE e.chunk_id = $1 ORDER BY e.embedding_model",
+        "chunk" => {
+            "SELECT e.embedding_model AS model, e.dim, NULL AS chunks FROM chunk_embeddings e \
+                    WHERE e.chunk_id = $1 ORDER BY e.embedding_model"
+        }
         "document" => {
             "SELECT e.embedding_model AS model, max(e.dim) AS dim, count(*) AS chunks FROM evidence_chunks c \
              CROSS JOIN chunk_embeddings e ON e.chunk_id = c.id WHERE c.document_id = $1 \
@@ -109,9 +112,8 @@ async fn embeddings(
         }
         _ => return Ok(None),
     };
-    let active = tx
-        .query_row("SELECT value FROM db_settings WHERE key = 'active_embedding_model'", &[])
-        .await?;
+    let active =
+        tx.query_row("SELECT value FROM db_settings WHERE key = 'active_embedding_model'", &[]).await?;
     let active = active.as_ref().and_then(|row| row.optional_text("value"));
     let rows = tx.query(of, &[Cell::Text(id)]).await?;
     let state = |row: &Row| EmbeddingState {

@@ -46,7 +46,11 @@ impl ReadOperation for EvidenceQuery {
         Window::read(params.since.clone(), params.until.clone()).map(drop)
     }
 
-    async fn run(_context: &Context, tx: &mut ReadTx, params: EvidenceSought) -> Result<EvidenceFound, Denial> {
+    async fn run(
+        _context: &Context,
+        tx: &mut ReadTx,
+        params: EvidenceSought,
+    ) -> Result<EvidenceFound, Denial> {
         let query = required_query(params.query.as_ref())?.to_owned();
         let limit = page_limit(params.limit, DEFAULT_LIMIT);
         let limit = if limit < 0 { MAX_LIMIT } else { limit.min(MAX_LIMIT) };
@@ -140,7 +144,8 @@ async fn find_in(
     for (mode, expression) in ways {
         let page = text::ranked(tx, filter, &expression, first).await?;
         if !page.rows.is_empty() {
-            let page = if place.1.is_some() { text::ranked(tx, filter, &expression, place).await? } else { page };
+            let page =
+                if place.1.is_some() { text::ranked(tx, filter, &expression, place).await? } else { page };
             return found(mode, page);
         }
     }
@@ -155,7 +160,10 @@ fn is_one_piece(query: &str) -> bool {
     !query.contains(char::is_whitespace)
         && !query.contains('"')
         && (query.contains(['_', '%'])
-            || inner.trim_matches(|end: char| !end.is_alphanumeric()).chars().any(|one| !one.is_alphanumeric()))
+            || inner
+                .trim_matches(|end: char| !end.is_alphanumeric())
+                .chars()
+                .any(|one| !one.is_alphanumeric()))
 }
 
 fn note(mode: &str, is_cut: bool, hybrid: bool, is_empty: bool) -> String {
@@ -214,7 +222,11 @@ fn hit(row: &Row, marked: Marked<'_>, neighbours: Option<Vec<Neighbour>>) -> Evi
 }
 
 /// The chunks around each of these, by the hit's id.
-async fn around(tx: &mut ReadTx, rows: &[Row], reach: i64) -> Result<HashMap<String, Vec<Neighbour>>, Denial> {
+async fn around(
+    tx: &mut ReadTx,
+    rows: &[Row],
+    reach: i64,
+) -> Result<HashMap<String, Vec<Neighbour>>, Denial> {
     let sql = "SELECT id, chunk_index, text FROM evidence_chunks WHERE document_id = $1 AND chunk_index >= $2 \
                AND chunk_index <= $3 ORDER BY chunk_index";
     let mut around = HashMap::new();
