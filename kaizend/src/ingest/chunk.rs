@@ -1,7 +1,7 @@
 //! Documents cut into chunks: pieces that are small enough to be embedded and found, and that make sense alone.
 //!
-//! [`unit`] divides the blocks into headings and what stands between, [`breaks`] finds the places where the text may be
-//! cut, in one pass, and [`pack`] takes the best of them. [`tokens`] measures; [`sentence`], [`code`] and [`cjk`] know
+//! `unit` divides the blocks into headings and what stands between, `breaks` finds the places where the text may be
+//! cut, in one pass, and `pack` takes the best of them. `tokens` measures; `sentence`, `code` and `cjk` know
 //! their kinds of text. The time is linear in the text, and beside the text and the chunks only the breaks of one chunk
 //! are held.
 

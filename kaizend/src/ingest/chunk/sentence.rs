@@ -36,25 +36,25 @@ pub(super) fn may_end(last: char, is_apart: bool, next: char) -> bool {
 /// with the first of the next. `is_apart` says that there are blanks between, and `line` is where the line or sentence
 /// of `before` began in it.
 pub(super) fn ends(before: &str, is_apart: bool, after: &str, line: usize) -> bool {
-    let tail = tail(before, BEFORE);
-    let tail = &tail[tail.rfind(char::is_alphanumeric).unwrap_or(0)..];
+    let (tail, head) = (tail(before, BEFORE), head(after, AFTER));
     // A bracket that opens the next sentence would be taken for one that closes this.
-    let after = if is_apart { after } else { after.trim_start_matches(cjk::is_opening) };
-    let head = head(after, AFTER);
+    let head = if is_apart { head } else { head.trim_start_matches(cjk::is_opening) };
+    let last = tail.rfind(char::is_alphanumeric);
     let next = head.char_indices().find(|(_, character)| character.is_alphanumeric());
-    let head = next.map_or(head, |(at, character)| &head[..at + character.len_utf8()]);
+    // Signs alone are no sentence.
+    let (Some(last), Some((at, next))) = (last, next) else { return false };
+    let (tail, head) = (&tail[last..], &head[..at + next.len_utf8()]);
     let joint = tail.len() + usize::from(is_apart);
     let both = [tail, if is_apart { " " } else { "" }, head].concat();
     let mut bounds = both.split_sentence_bound_indices().map(|(at, _)| at).skip_while(|at| *at < joint);
     if bounds.next() != Some(joint) {
         return false;
     }
-    let next = next.map(|(_, character)| character);
-    !next.is_some_and(char::is_lowercase) && !goes_on(before, line, next)
+    !next.is_lowercase() && !goes_on(before, line, next)
 }
 
 /// Whether the last word only looks like the end of a sentence.
-fn goes_on(before: &str, line: usize, next: Option<char>) -> bool {
+fn goes_on(before: &str, line: usize, next: char) -> bool {
     let tail = tail(before, BEFORE);
     let word = tail.rsplit(char::is_whitespace).next().unwrap_or_default();
     let is_first = before.len() - word.len() <= line;
@@ -73,8 +73,7 @@ fn goes_on(before: &str, line: usize, next: Option<char>) -> bool {
         return true;
     }
     let stem = stem.to_lowercase();
-    ABBREVIATIONS.contains(&stem.as_str())
-        || (BEFORE_NUMBERS.contains(&stem.as_str()) && next.is_some_and(char::is_numeric))
+    ABBREVIATIONS.contains(&stem.as_str()) || (BEFORE_NUMBERS.contains(&stem.as_str()) && next.is_numeric())
 }
 
 /// The end of a text, at most so many bytes.

@@ -242,6 +242,16 @@ fn a_word_that_does_not_fit_is_cut_and_others_are_not() {
 }
 
 #[test]
+fn a_megabyte_without_a_blank_is_cut() {
+    for piece in ["a", "QUJD+/09", "\u{5b57}", "\u{301}", "\u{1f468}\u{200d}", ".(", "=", "e."] {
+        let text = piece.repeat(1_000_000 / piece.len());
+        let found = chunk(&[prose(&[], &text)], &options(Strategy::Recursive, 256, 0));
+        assert_eq!(found.iter().map(|chunk| chunk.text.len()).sum::<usize>(), text.len());
+        assert!(found.iter().all(|chunk| chunk.tokens <= 256));
+    }
+}
+
+#[test]
 fn cjk_is_cut_at_full_stops_and_then_between_characters() {
     let sentence = "\u{6211}\u{5011}\u{5728}\u{9019}\u{88e1}\u{3002}";
     let found = texts(&[prose(&[], &sentence.repeat(10))], recursive(20));

@@ -1,6 +1,7 @@
 //! What a document is divided into before it is measured: headings, and what stands between them.
 
 use super::Strategy;
+use super::sentence::head;
 use crate::ingest::block::{Block, BlockKind};
 
 /// Words of a heading path that are kept.
@@ -114,12 +115,14 @@ fn between(before: &Block, block: &Block) -> Level {
 
 /// The heading that a block itself is, without number signs before it.
 fn own_heading(block: &Block) -> Option<&str> {
-    if !is_heading(block) {
-        return None;
-    }
-    let line = block.text.trim_start().lines().next().unwrap_or_default();
+    is_heading(block).then(|| bare(&block.text))
+}
+
+/// The first line of a heading's text without number signs.
+fn bare(text: &str) -> &str {
+    let line = text.trim_start().lines().next().unwrap_or_default();
     let bare = line.trim_start_matches('#');
-    Some(if bare.starts_with(char::is_whitespace) { bare.trim() } else { line.trim() })
+    if bare.starts_with(char::is_whitespace) { bare.trim() } else { line.trim() }
 }
 
 /// The headings above the text from unit `at` on, those included that it begins with.
@@ -131,7 +134,9 @@ pub(super) fn section(blocks: &[Block], units: &[Unit], at: usize, end: usize) -
         last += 1;
     }
     let block = &blocks[units[last].block];
-    block.section.iter().map(String::as_str).chain(own_heading(block)).take(HEADINGS).map(shortened).collect()
+    // Each chunk of a long heading asks, so only as much of it is read as is kept.
+    let own = is_heading(block).then(|| bare(head(&block.text, HEADING_CHARS * 4)));
+    block.section.iter().map(String::as_str).chain(own).take(HEADINGS).map(shortened).collect()
 }
 
 fn shortened(heading: &str) -> String {
