@@ -292,7 +292,7 @@ fn tests_are_purged_with_what_belongs_to_them_and_an_export_comes_back() {
     assert_eq!(place.count("SELECT count(*) FROM evidence_documents"), 1);
     assert_eq!(place.count("SELECT count(*) FROM evidence_chunks"), 1);
     integrity(&place);
-    for flags in [&["--include-policy", "--include-test", "--include-journal"][..], &[]] {
+    for flags in [&["--include-policy", "--include-test"][..], &[]] {
         let export = place.ok(&[&["K13"], flags].concat());
         let file = place.root.join(text(&export, "path"));
         let other = Place::new();
