@@ -163,7 +163,8 @@ fn flags_of(command: &Command) -> String {
     text
 }
 
-fn wrap(text: &str, width: usize) -> Vec<String> {
+/// A text in lines of at most so many characters, broken between words.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let line = lines.last().map_or(0, |line| line.chars().count());
