@@ -40,6 +40,29 @@ fn plans_are_printed_and_nothing_else_happens() {
 }
 
 #[test]
+fn a_terminal_names_each_step_once() {
+    let machine = Machine::new();
+    let setup = machine.checkout().join("setup/setup.sh");
+    let shown = |arguments: &str| {
+        let mut command = machine.command("script");
+        command.args(["-qec", &format!("bash '{}' --self-test {arguments}", setup.display()), "/dev/null"]);
+        let outcome = feed(command, b"");
+        assert!(outcome.status.success(), "{outcome:?}");
+        outcome.stdout
+    };
+    if machine.command("script").arg("--version").output().is_err() {
+        eprintln!("skipped: script is missing");
+        return;
+    }
+    let name = "Look for what is needed";
+    let with_progress = shown("");
+    assert_eq!(with_progress.matches(name).count(), 1, "{with_progress}");
+    assert_eq!(shown("--no-progress").matches(name).count(), 1);
+    // Where only one of the streams is a terminal, each has to do alone.
+    assert_eq!(shown("2>/dev/null").matches(name).count(), 1);
+}
+
+#[test]
 fn plans_are_written_as_json() {
     let machine = Machine::new();
     let plan = |installer: &str, arguments: &[&str]| -> Value {
