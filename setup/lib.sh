@@ -285,6 +285,12 @@ progress() {
     printf '[%3d%%] [%d/%d] %s%s%s: %s\n' "$1" "$2" "${#step_ids[@]}" "$before" "$3" "$after" "$4" >&2
 }
 
+# heading AT: names the step on standard output. A terminal that shows both streams has it from the progress line.
+heading() {
+    if [ -t 1 ] && [ -t 2 ] && [ "$no_progress" = 0 ]; then return; fi
+    printf '==> [%d/%d] %s\n' $(($1 + 1)) "${#step_ids[@]}" "${step_names[$1]}"
+}
+
 # Ends the present step with a status and a reason.
 settle() {
     local at=$current
@@ -351,7 +357,7 @@ run_steps() {
     if [ -n "$plan_json" ]; then warn "--emit-plan-json writes only with --list-steps or --plan-only"; fi
     if [ "$self_test" = 1 ]; then
         for at in "${!step_ids[@]}"; do
-            printf '==> [%d/%d] %s\n' $((at + 1)) "${#step_ids[@]}" "${step_names[at]}"
+            heading "$at"
             declare -F "${step_functions[at]}" >/dev/null || fail "step ${step_ids[at]} has no function" "$EX_SOFTWARE"
             progress "$(percent $((at + 1)))" $((at + 1)) SELFTEST "${step_names[at]}"
         done
@@ -366,7 +372,7 @@ run_steps() {
         current_reason=''
         current_started=$(date +%s)
         skipped=0
-        printf '==> [%d/%d] %s\n' $((at + 1)) "${#step_ids[@]}" "${step_names[at]}"
+        heading "$at"
         progress "$(percent "$at")" $((at + 1)) working "${step_names[at]}"
         "${step_functions[at]}"
         if [ $skipped = 1 ]; then settle SKIPPED "$current_reason"; else settle OK ''; fi

@@ -174,7 +174,7 @@ pub(crate) fn read(arguments: &[OsString]) -> Result<Request, Denial> {
 }
 
 /// The operation behind `kaizenctl config show`.
-const CONFIG_SHOW: &str =
+pub(crate) const CONFIG_SHOW: &str =
     <kaizen_proto::families::core::ConfigShow as kaizen_proto::operation::Operation>::CODE;
 
 /// The words after `config` without `show`, which must be there.

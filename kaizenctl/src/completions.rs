@@ -9,7 +9,7 @@ use kaizen_proto::families::{self, FAMILIES};
 use kaizen_proto::operation::Card;
 use kaizen_proto::values;
 
-use crate::arguments::{self, BUILTINS, GLOBAL_FLAGS};
+use crate::arguments::{self, BUILTINS, CONFIG_SHOW, GLOBAL_FLAGS};
 use crate::{Failure, Output, daemon, init};
 
 /// What may follow a flag.
@@ -162,7 +162,14 @@ fn entries() -> Vec<Entry> {
     families::cards()
         .map(operation)
         .chain(BUILTINS.iter().map(|(name, about)| builtin(name, about)))
+        .chain(families::find(CONFIG_SHOW).map(config))
         .collect()
+}
+
+/// `config show`, which is an operation in two words.
+fn config(card: &Card) -> Entry {
+    let arguments = vec![("show".to_owned(), card.purpose.to_owned())];
+    Entry { names: vec!["config".to_owned()], about: card.purpose.to_owned(), flags: Vec::new(), arguments }
 }
 
 fn operation(card: &Card) -> Entry {

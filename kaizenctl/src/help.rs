@@ -72,16 +72,19 @@ fn overview() -> String {
         }
     }
     text.push('\n');
-    text.push_str(&global_flags());
+    text.push_str(&global_flags(&Command::new("kaizenctl")));
     text.push_str(
         "\nExit status: 0 done, 1 not found or refused by the state, 2 wrong call, 75 try again later.\n",
     );
     text
 }
 
-fn global_flags() -> String {
+/// What every operation takes, but for what one has just said of itself.
+fn global_flags(told: &Command) -> String {
     let mut text = String::from("Flags of every operation\n");
-    for flag in GLOBAL_FLAGS {
+    let is_told =
+        |name: &str| told.get_arguments().any(|flag| !flag.is_hide_set() && flag.get_long() == Some(name));
+    for flag in GLOBAL_FLAGS.iter().filter(|flag| !is_told(flag.name)) {
         let shown = match flag.value {
             Some(value) => format!("--{} <{value}>", flag.name),
             None => format!("--{}", flag.name),
@@ -106,7 +109,8 @@ fn family_text(family: &Family) -> String {
 }
 
 fn operation(card: &Card) -> String {
-    let flags = flags_of(&arguments::command(card));
+    let command = arguments::command(card);
+    let flags = flags_of(&command);
     let names: Vec<&str> = card.names().skip(1).collect();
     let flags = if flags.is_empty() { String::new() } else { format!("Flags\n{flags}\n") };
     format!(
@@ -116,7 +120,7 @@ fn operation(card: &Card) -> String {
         names = names.join(", "),
         purpose = card.purpose,
         example = card.example,
-        globals = global_flags(),
+        globals = global_flags(&command),
         method = card.method,
     )
 }
@@ -159,7 +163,8 @@ fn flags_of(command: &Command) -> String {
     text
 }
 
-fn wrap(text: &str, width: usize) -> Vec<String> {
+/// A text in lines of at most so many characters, broken between words.
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let line = lines.last().map_or(0, |line| line.chars().count());

@@ -135,7 +135,7 @@ fn check(root: &Path) -> Result<Output, Failure> {
         return Ok(Output::Reply(print::raw(&report(root, &found, false, IN_PLACE.into()))?));
     }
     let message =
-        format!("{wanting} of {} files are missing or out of date; run `kaizenctl init`.", found.len());
+        format!("Missing or out of date: {wanting} of {} files; run `kaizenctl init`.", found.len());
     Ok(Output::Wanting(print::raw(&report(root, &found, false, message))?))
 }
 

@@ -1,5 +1,6 @@
 //! Replies and denials for people: tables for lists, fields for records, colours where a terminal shows them.
 
+mod findings;
 mod journal;
 mod table;
 mod task;
@@ -124,6 +125,11 @@ pub(crate) fn reply(value: &Value, style: &Style) -> String {
     }
     if let Some(page) = task::page(object) {
         return fields(&page, style, 0);
+    }
+    if let (Some(found), Some(message)) =
+        (findings::of(object), object.get("message").and_then(Value::as_str))
+    {
+        return findings::page(message, found, style);
     }
     let id = object.get("id").and_then(Value::as_str);
     let status = object.get("status").and_then(Value::as_str).unwrap_or("OK");

@@ -148,9 +148,9 @@ codes! {
     FrameTooLarge "DENIED_FRAME_TOO_LARGE" Usage 2 "Send smaller messages.";
     SchemaStatus "DENIED_SCHEMA_STATUS" Conflict 1 "Run `kaizenctl K2 --json` and install a matching release, or `kaizenctl K1` to repair a missing version row.";
     SchemaDrift "DENIED_SCHEMA_DRIFT" Conflict 1 "Inspect the change; if it is wanted, run `kaizenctl K1 --restamp-manifest --json`.";
-    ForeignDatabase "DENIED_FOREIGN_DATABASE" Conflict 1 "Keep the file aside, or convert a copy to plain SQLite with the engine that wrote it.";
+    ForeignDatabase "DENIED_FOREIGN_DATABASE" Conflict 1 "Keep the file aside. Where it was the data plane, put a backup in its place: `kaizenctl K11 --path AI/db/backups/NAME`; a file of another engine has to become plain SQLite first.";
     DatabaseLocked "DENIED_DATABASE_LOCKED" Busy 75 "Close the program that holds the database, then repeat the call.";
-    DatabaseDamaged "DENIED_DATABASE_DAMAGED" Internal 1 "Stop writing, keep a copy of the file, and restore a backup.";
+    DatabaseDamaged "DENIED_DATABASE_DAMAGED" Internal 1 "Stop writing, keep a copy of the file, and put a backup in its place: `kaizenctl K11 --path AI/db/backups/NAME`.";
     PlaneReplaced "DENIED_PLANE_REPLACED" Busy 75 "Repeat the call; the data plane is opened again.";
     PlaneSuspect "DENIED_PLANE_SUSPECT" Conflict 1 "Run `kaizenctl K1 --integrity`; writes open again when it passes.";
     Owned "DENIED_OWNED" Conflict 1 "Use the daemon that owns the data plane, or stop it there.";

@@ -39,6 +39,8 @@ const CASES: &[(&str, &[&str])] = &[
     ("kaizenctl help qual", &["quality", "…"]),
     ("kaizenctl init --rem", &["--remove"]),
     ("kaizenctl completions ", &["bash", "fish", "zsh"]),
+    ("kaizenctl conf", &["config", "config-show"]),
+    ("kaizenctl config sh", &["show"]),
     ("kaizenctl A1 --path da", &["data.json"]),
     ("kaizenctl W1 --body-file da", &["data.json"]),
 ];

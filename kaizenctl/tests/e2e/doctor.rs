@@ -46,6 +46,8 @@ fn a_healthy_project_has_nothing_to_mend_and_nothing_is_created_by_looking() {
     let examined = examine(&place, &["doctor"]);
     is(&examined, "database", "warn");
     assert!(!place.database().exists());
+    let human = place.run(["doctor"]);
+    assert!(human.stdout.lines().any(|line| line.trim_start().starts_with("To do: ")), "{human:?}");
     place.ok(&W1);
     is(&examine(&place, &["K15"]), "backups", "warn");
     place.ok(&["K3"]);
@@ -60,7 +62,11 @@ fn a_healthy_project_has_nothing_to_mend_and_nothing_is_created_by_looking() {
         assert!(level(&examined, check).is_some(), "{check}: {examined:#}");
     }
     let human = place.run(["doctor"]);
-    assert!(human.stdout.lines().any(|line| line.contains("chain") && line.contains("ok")), "{human:?}");
+    let chain = "the last entry of the journal is as it was written";
+    assert!(human.stdout.lines().any(|line| line.starts_with("ok ") && line.ends_with(chain)), "{human:?}");
+    place.id(&W1);
+    let chain = is(&examine(&place, &["K15"]), "chain", "ok");
+    assert_eq!(chain, "the last 2 entries of the journal follow from each other");
 }
 
 #[test]

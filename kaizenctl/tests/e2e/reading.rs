@@ -134,6 +134,7 @@ fn search_ranks_marks_and_filters() {
     assert_eq!(ids(&place.ok(&["K9", "--query", "socket", "--task-id", &task])), [gotcha.as_str()]);
     let failed = place.ok(&["K9", "--query", "hangs", "--status", "VERIFICATION_FAILED"]);
     assert_eq!(failed["count"], 1);
+    assert!(!text(&failed["records"][0], "snippet").contains("[]"), "{failed}");
     assert_eq!(place.ok(&["K9", "--query", "socket", "--until", "2020-01-01"])["count"], 0);
     let ledger = place.ok(&["K9", "--query", "socket", "--kind", "ledger"]);
     assert!(ledger["records"].as_array().unwrap().iter().all(|record| record["kind"] == "ledger"));

@@ -197,7 +197,8 @@ fn what_is_no_good_backup_is_refused_and_nothing_changes() {
     let outside = place.path("outside.db");
     fs::copy(&file, &outside).unwrap();
     let outside = outside.to_str().unwrap();
-    place.denied(&["K11", "--path", outside], "DENIED_PATH_OUTSIDE_REPO", 2);
+    let denial = place.denied(&["K11", "--path", outside], "DENIED_PATH_OUTSIDE_REPO", 2);
+    assert!(text(&denial, "required_action").contains("--allow-external"), "{denial}");
     unchanged();
 
     let restored = place.ok(&["K11", "--path", outside, "--allow-external"]);

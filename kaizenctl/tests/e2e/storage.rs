@@ -39,6 +39,10 @@ fn what_is_not_our_database_is_denied_and_left_as_it_is() {
         for operation in [&W1[..], &["R0"], &["K1"]] {
             let denial = place.denied(operation, "DENIED_FOREIGN_DATABASE", 1);
             assert_eq!(denial["db_path"], place.database().to_str().unwrap(), "{what}");
+            assert!(
+                denial["required_action"].as_str().unwrap().contains("kaizenctl K11"),
+                "{what}: {denial}"
+            );
         }
         place.stop();
         assert!(fs::read(place.database()).unwrap() == content, "the file {what} was changed");

@@ -217,7 +217,12 @@ fn chain(plane: &Plane, findings: &mut Findings) -> Option<Head> {
     })();
     match looked {
         Ok((head, checked, None)) => {
-            findings.ok("chain", format!("the last {checked} entries of the journal follow from each other"));
+            let detail = match checked {
+                0 => "the journal is empty".to_owned(),
+                1 => "the last entry of the journal is as it was written".to_owned(),
+                several => format!("the last {several} entries of the journal follow from each other"),
+            };
+            findings.ok("chain", detail);
             head
         }
         Ok((head, _, Some(seq))) => {
@@ -262,7 +267,7 @@ fn place(db_path: &Path, findings: &mut Findings) {
     if let Ok(disk) = rustix::fs::statvfs(directory) {
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         let size = std::fs::metadata(db_path).map_or(0, |file| file.len());
-        let detail = format!("{} MiB free, the database has {} MiB", free >> 20, size >> 20);
+        let detail = format!("{} free, the database has {}", shown_size(free), shown_size(size));
         if free < LITTLE {
             findings.fail("disk", detail, "Free some space: writes will soon be denied.");
         } else if free < LOW || free < size.saturating_mul(2) {
@@ -270,6 +275,15 @@ fn place(db_path: &Path, findings: &mut Findings) {
         } else {
             findings.ok("disk", detail);
         }
+    }
+}
+
+/// A size in the unit in which it is a number that can be read.
+fn shown_size(bytes: u64) -> String {
+    match bytes {
+        0..0x10_0000 => format!("{} KiB", bytes.div_ceil(1 << 10)),
+        0x10_0000..0x2_8000_0000 => format!("{} MiB", bytes >> 20),
+        _ => format!("{} GiB", bytes >> 30),
     }
 }
 
@@ -315,7 +329,7 @@ fn backups(
         let days = newest.age_seconds() / (24 * 3600);
         findings.warn("backups", format!("the newest backup is {days} days old"), how);
     } else {
-        findings.ok("backups", format!("{} backups; the newest, {shown}, is good", list.len()));
+        findings.ok("backups", format!("the newest of {} is good: {shown}", list.len()));
     }
 }
 

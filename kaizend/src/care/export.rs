@@ -48,7 +48,7 @@ pub async fn export(context: &Context, params: ExportPlane) -> Result<Exported, 
     let root = context.binding.root()?.clone();
     let choice = Choice { policy: params.include_policy, test: params.include_test };
     let (target, shown) = if params.path.as_ref().is_some_and(|path| !path.is_empty()) {
-        let resolved = artifact::resolve(&root, params.path.as_ref(), params.allow_external)?;
+        let resolved = artifact::resolve_allowed(&root, params.path.as_ref(), params.allow_external)?;
         (resolved.file, resolved.shown)
     } else {
         let name = format!("plane-{}.jsonl", manifest::stamped());

@@ -40,7 +40,7 @@ const ENTRY_ROWS: usize = 10_000;
 pub async fn import(context: &Context, params: ImportPlane) -> Result<Imported, Denial> {
     let binding = context.binding.clone();
     let root = binding.root()?.clone();
-    let resolved = artifact::resolve(&root, params.path.as_ref(), params.allow_external)?;
+    let resolved = artifact::resolve_allowed(&root, params.path.as_ref(), params.allow_external)?;
     if !resolved.file.is_file() {
         return Err(Denial::new(Code::FileNotFound).with("path", resolved.file.display().to_string()));
     }

@@ -32,7 +32,7 @@ use crate::registry::Context;
 pub async fn restore(context: &Context, params: RestoreBackup) -> Result<Restored, Denial> {
     let binding = context.binding.clone();
     let root = binding.root()?.clone();
-    let resolved = artifact::resolve(&root, params.path.as_ref(), params.allow_external)?;
+    let resolved = artifact::resolve_allowed(&root, params.path.as_ref(), params.allow_external)?;
     let (database, known) = find(&resolved.file)?;
     let held = context.daemon.projects.holds(&database)
         || open::Identity::of(&database).ok() == open::Identity::of(&binding.db_path).ok();

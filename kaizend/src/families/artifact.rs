@@ -227,7 +227,16 @@ fn named(context: &Context, path: Option<&String>, allow_external: bool) -> Resu
     if path.is_none_or(String::is_empty) {
         return Err(Denial::new(Code::PathRequired));
     }
-    resolve(context.binding.root()?, path, allow_external).map_err(|denial| {
+    resolve_allowed(context.binding.root()?, path, allow_external)
+}
+
+/// Like `resolve`, for operations whose caller may allow what is outside: the refusal says so.
+pub(crate) fn resolve_allowed(
+    root: &Path,
+    path: Option<&String>,
+    allow_external: bool,
+) -> Result<Resolved, Denial> {
+    resolve(root, path, allow_external).map_err(|denial| {
         if denial.code == Code::PathOutsideRepo {
             denial.action("Name a file under the project's root, or pass --allow-external.")
         } else {

@@ -29,7 +29,8 @@ crate::params! {
         /// At most this many records, newest first; 50 by default, 10,000 in any case. Counts and charts are of all.
         #[cfg_attr(feature = "cli", arg(allow_negative_numbers = true))]
         limit: Option<i64>,
-        /// Only what was made at or after this time: RFC 3339, a day, or a span back from now such as 24h or 7d.
+        /// R1 to R7 and R11: only what was made at or after this time: RFC 3339, a day, or a span back from now such as
+        /// 24h or 7d.
         since: Option<String>,
         /// Only what was made before this time; a day counts whole. For R8 to R10 the end of the period.
         until: Option<String>,

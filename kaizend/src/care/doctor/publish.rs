@@ -148,7 +148,7 @@ fn contents(root: &Path, paths: &BTreeSet<String>, is_held: &dyn Fn(&Path) -> bo
     }
     let looked = paths.len().min(MAX_FILES) - unread;
     if hits.is_empty() {
-        findings.ok("publish.contents", format!("nothing private was found in {looked} files"));
+        findings.ok("publish.contents", format!("nothing private was found; files looked into: {looked}"));
     }
     for (class, places) in hits {
         findings.fail(
@@ -208,7 +208,7 @@ fn artifacts(plane: &Plane, tracked: Option<&[String]>, findings: &mut Findings)
         );
     }
     if published.is_empty() && absolute.is_empty() {
-        findings.ok("publish.artifacts", format!("none of {} artifacts would be published", paths.len()));
+        findings.ok("publish.artifacts", format!("no artifact would be published, of {}", paths.len()));
     }
 }
 

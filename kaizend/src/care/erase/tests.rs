@@ -1,17 +1,24 @@
 //! Secrets that got in all the same, as if before there was a rule for them, and nothing of them left afterwards.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
+use kaizen_proto::canonical_json::hex;
+use kaizen_proto::denial::Code;
 use kaizen_proto::families::artifact::ArtifactAdd;
 use kaizen_proto::families::gotcha::{GotchaAdd, GotchaUpdate};
 use kaizen_proto::families::learning::{PromoteGotcha, PromoteLearning};
 use kaizen_proto::families::quality::ProofAdd;
 use kaizen_proto::families::work::{SubagentPacketCreate, TaskStart, TaskUpdate};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
+use super::backups::WORKSHOP;
 use super::*;
 use crate::care::integrity;
 use crate::care::integrity::tests::lab::{Lab, filled};
 use crate::care::{backup, manifest};
+use crate::files;
 
 /// A secret of the class `aws_access_key`.
 const KEY: &str = concat!("AKIA", "IOSFODNN7EXAMPLE");

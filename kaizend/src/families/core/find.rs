@@ -177,8 +177,9 @@ async fn show(tx: &mut ReadTx, rows: &[Row], terms: &[Term]) -> Result<Vec<Found
             continue;
         }
         let places: Vec<String> = (1..=ids.len()).map(|at| format!("${at}")).collect();
-        let columns: Vec<String> =
-            words[1].iter().chain(words[2]).map(|column| format!("coalesce(t.\"{column}\", '')")).collect();
+        // A list without anything in it is no text that somebody reads.
+        let column = |column: &&str| format!("coalesce(nullif(t.\"{column}\", '[]'), '')");
+        let columns: Vec<String> = words[1].iter().chain(words[2]).map(column).collect();
         let sql = format!(
             "SELECT t.id, {} AS title, {} AS text FROM {table} t WHERE t.id IN ({})",
             title_sql(table),
