@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use kaizen_proto::denial::Denial;
 use kaizen_proto::endpoint::RuntimeDir;
+use kaizend::ingest::extract::child;
 use kaizend::lifecycle::{self, Options, log};
 
 const HELP: &str = "\
@@ -24,6 +25,10 @@ peer that does not read its replies is dropped (30).
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the program's own face")]
 fn main() -> ExitCode {
+    // The daemon lets files be read by a child of its own kind; nobody calls that by hand.
+    if std::env::args_os().nth(1).is_some_and(|word| word == child::COMMAND) {
+        return child::main(std::env::args_os().skip(2));
+    }
     let mut detach = false;
     for argument in std::env::args_os().skip(1) {
         match argument.to_str() {

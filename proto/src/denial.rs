@@ -109,6 +109,13 @@ codes! {
     FileNotUtf8 "DENIED_FILE_NOT_UTF8" Invalid 2 "Save the file as UTF-8.";
     FileUnreadable "DENIED_FILE_UNREADABLE" Invalid 1 "Make the file readable for this user.";
     FileTooLarge "DENIED_FILE_TOO_LARGE" Invalid 2 "Pass a smaller file.";
+    UnsupportedMedia "DENIED_UNSUPPORTED_MEDIA" Invalid 2 "Convert the file to a format that can be read, such as Markdown, HTML, PDF, DOCX, XLSX, CSV or plain text.";
+    ExtractionFailed "DENIED_EXTRACTION_FAILED" Invalid 2 "Open the file in its own program and save it again, or export it as plain text; `reason` says what is wrong with it.";
+    PdfEncrypted "DENIED_PDF_ENCRYPTED" Invalid 2 "Save the PDF without a password and without restrictions, for example with `qpdf --decrypt in.pdf out.pdf`.";
+    PdfTooManyPages "DENIED_PDF_TOO_MANY_PAGES" Invalid 2 "Split the PDF into smaller files, or raise KAIZEN_MAX_PDF_PAGES.";
+    PdfUnreadable "DENIED_PDF_UNREADABLE" Invalid 2 "Repair the PDF (`qpdf in.pdf out.pdf`, or print it to a new one); `reason` says what is wrong with it.";
+    PdfNoText "DENIED_PDF_NO_TEXT" Invalid 2 "Run text recognition over the PDF first, for example with `ocrmypdf in.pdf out.pdf`: its pages hold pictures only.";
+    OcrUnavailable "DENIED_OCR_UNAVAILABLE" Conflict 1 "Install Tesseract (Debian: `apt-get install tesseract-ocr`; macOS: `brew install tesseract`), or leave --ocr out.";
     SchemaUnknownType "DENIED_SCHEMA_UNKNOWN_TYPE" Invalid 2 "Use one of the known types; `kaizenctl Q8 --json` lists them.";
     SchemaType "DENIED_SCHEMA_TYPE" Invalid 2 "Pass a JSON object.";
     SchemaUnknownFields "DENIED_SCHEMA_UNKNOWN_FIELDS" Invalid 2 "Remove the fields that the record type does not have.";
