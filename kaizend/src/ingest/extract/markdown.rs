@@ -84,7 +84,7 @@ impl Reader {
 
     fn start(&mut self, tag: Tag<'_>, blocks: &mut Collector<'_>) -> Result<(), Fault> {
         match tag {
-            Tag::Paragraph => self.separate(),
+            Tag::Paragraph | Tag::Table(_) => self.separate(),
             Tag::Heading { level, .. } => {
                 self.separate();
                 // A heading inside a quote or an item is no heading of the document.
@@ -117,7 +117,6 @@ impl Reader {
                 self.footnote = Some(label.to_string());
                 self.text = format!("[^{label}] ");
             }
-            Tag::Table(_) => self.separate(),
             Tag::TableHead | Tag::TableRow => self.row.clear(),
             Tag::TableCell if self.is_inside() => {
                 if !self.text.is_empty() && !self.text.ends_with('\n') && self.in_cell {

@@ -1,21 +1,21 @@
 //! Makes PDFs for tests, by hand: numbered objects, their places, and a trailer.
 
 /// A file with these objects, numbered from 1; the first is the catalogue. `trailer` is added to the trailer.
-pub(super) fn file(objects: &[String], trailer: &str) -> Vec<u8> {
-    let mut text = "%PDF-1.5\n".to_owned();
-    let mut places = Vec::new();
+pub(super) fn file(objects: &[impl AsRef<[u8]>], trailer: &str) -> Vec<u8> {
+    let mut bytes = b"%PDF-1.5\n".to_vec();
+    let mut places = String::new();
     for (number, object) in objects.iter().enumerate() {
-        places.push(text.len());
-        text += &format!("{} 0 obj\n{object}\nendobj\n", number + 1);
+        places += &format!("{:010} 00000 n \n", bytes.len());
+        bytes.extend(format!("{} 0 obj\n", number + 1).bytes());
+        bytes.extend(object.as_ref());
+        bytes.extend(b"\nendobj\n");
     }
-    let start = text.len();
+    let start = bytes.len();
     let count = objects.len() + 1;
-    text += &format!("xref\n0 {count}\n0000000000 65535 f \n");
-    for place in places {
-        text += &format!("{place:010} 00000 n \n");
-    }
-    text += &format!("trailer\n<< /Size {count} /Root 1 0 R {trailer} >>\nstartxref\n{start}\n%%EOF\n");
-    text.into_bytes()
+    bytes.extend(format!("xref\n0 {count}\n0000000000 65535 f \n{places}").bytes());
+    let end = format!("trailer\n<< /Size {count} /Root 1 0 R {trailer} >>\nstartxref\n{start}\n%%EOF\n");
+    bytes.extend(end.bytes());
+    bytes
 }
 
 /// A stream with what is drawn.

@@ -138,7 +138,7 @@ fn guards_come_in_their_order() {
 
 #[test]
 fn ten_thousand_empty_pages_are_too_many() {
-    let bytes = pages(&[""; 10_000]);
+    let bytes = pages(&vec![""; 10_000]);
     assert_eq!(denied(&bytes), Code::PdfTooManyPages);
 }
 
