@@ -1,7 +1,7 @@
 //! Evidence: files become documents of blocks and chunks.
 //!
-//! [`block`] is what a file is taken apart into, whatever its format.
-//! [`chunk`] cuts its blocks into pieces that can be found.
+//! [`block`] is what a file is taken apart into, whatever its format; [`extract`] takes it apart, and [`chunk`] cuts its
+//! blocks into pieces that can be found.
 
 pub mod block;
 pub mod chunk;

@@ -79,6 +79,12 @@ fn claim_output() -> io::Result<File> {
     Ok(File::from(answer))
 }
 
+/// Elsewhere there is no such way yet, and no such child.
+#[cfg(not(unix))]
+fn claim_output() -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Asks the system to stop this process, and what it starts, at the limits.
 #[cfg(unix)]
 fn restrict(limits: &Limits) -> io::Result<()> {
@@ -97,6 +103,11 @@ fn restrict(limits: &Limits) -> io::Result<()> {
         setrlimit(resource, Rlimit { current: Some(allowed), maximum: Some(allowed) })?;
     }
     Ok(())
+}
+
+#[cfg(not(unix))]
+fn restrict(_limits: &Limits) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// The denial that a child wrote; none when it is none that an extraction may end with.

@@ -25,7 +25,7 @@ pub(super) fn decode(bytes: &[u8]) -> String {
         let (_, after) = head.split_once("charset=")?;
         let label = after.trim_start_matches(['"', '\'']);
         let end = label.find(['"', '\'', ' ', '>', ';', '/']).unwrap_or(label.len());
-        encoding_rs::Encoding::for_label(label[..end].as_bytes())
+        encoding_rs::Encoding::for_label(&label.as_bytes()[..end])
     };
     if std::str::from_utf8(bytes).is_err()
         && let Some(encoding) = named()
@@ -96,9 +96,9 @@ fn read(text: &str, blocks: &mut Collector<'_>) -> Result<Option<String>, Fault>
         emitter.naively_switch_states(true);
         emitter
     };
-    // What the tokenizer yields are the faults.
-    for fault in Tokenizer::new_with_emitter(text, emitter) {
-        return Err(fault.unwrap_or_else(|never| match never {}));
+    // What the tokenizer yields are the faults, so that it runs to the end when there is none.
+    match Tokenizer::new_with_emitter(text, emitter).next() {
+        Some(Ok(fault)) => Err(fault),
+        None => page.finish(blocks),
     }
-    page.finish(blocks)
 }

@@ -84,12 +84,12 @@ fn paragraphs(table: &str, blocks: &mut Collector<'_>) -> Result<f64, Fault> {
             continue;
         }
         let next = vec![page, block, paragraph, row];
-        if place.get(..3) != next.get(..3) {
+        if place.get(..3) == next.get(..3) {
+            text.push(if place == next { ' ' } else { '\n' });
+        } else {
             blocks.push(BlockKind::Text, &text)?;
             text.clear();
             blocks.set_page(page.parse().unwrap_or(1));
-        } else {
-            text.push(if place == next { ' ' } else { '\n' });
         }
         text.push_str(word);
         place = next;

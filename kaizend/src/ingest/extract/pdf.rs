@@ -149,10 +149,11 @@ impl OutputDev for Ink<'_> {
             return Err(OutputError::FormatError(std::fmt::Error));
         }
         // The direction of the text, and its size, from the matrix [a b c d] (ISO 32000-1, 8.3.3 and 9.4.4).
-        let (a, b, c, d) = (place.m11, place.m12, place.m21, place.m22);
-        let stretch = a.hypot(b);
-        let size = font_size.abs() * (a * d - b * c).abs().sqrt();
-        let direction = (a / stretch * font_size.signum(), b / stretch * font_size.signum());
+        let stretch = place.m11.hypot(place.m12);
+        let area = place.m11 * place.m22 - place.m12 * place.m21;
+        let size = font_size.abs() * area.abs().sqrt();
+        let sign = font_size.signum() / stretch;
+        let direction = (place.m11 * sign, place.m12 * sign);
         let advance = width * font_size.abs() * stretch;
         let (x, y) = (place.m31, place.m32);
         if [x, y, size, direction.0, direction.1, advance].iter().all(|number| number.is_finite()) {
@@ -174,5 +175,7 @@ impl OutputDev for Ink<'_> {
     }
 }
 
+#[cfg(test)]
+mod making;
 #[cfg(test)]
 mod tests;

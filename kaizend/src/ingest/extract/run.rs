@@ -151,20 +151,28 @@ struct Group {
     leader: Option<rustix::process::Pid>,
 }
 
+#[cfg(unix)]
 impl Group {
-    #[cfg(unix)]
     fn of(process: &tokio::process::Child) -> Self {
         let id = process.id().and_then(|id| i32::try_from(id).ok());
         Group { leader: id.and_then(rustix::process::Pid::from_raw) }
     }
 
-    #[cfg(unix)]
     fn kill(&self) {
         if let Some(leader) = self.leader {
             // It fails when nobody is left.
             let _ = rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
         }
     }
+}
+
+#[cfg(not(unix))]
+impl Group {
+    fn of(_process: &tokio::process::Child) -> Self {
+        Group {}
+    }
+
+    fn kill(&self) {}
 }
 
 impl Drop for Group {

@@ -7,6 +7,7 @@ use super::fault::Fault;
 use super::limits::Limits;
 
 /// What the walk meets. Names are without their prefix.
+#[derive(Clone, Copy)]
 pub(super) enum Node<'a> {
     /// An element begins.
     Start(&'a str, &'a BytesStart<'a>),

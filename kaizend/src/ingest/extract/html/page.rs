@@ -205,11 +205,7 @@ impl Page {
                     self.flush(blocks)?;
                 }
             }
-            b"li" if !self.in_cell() => {
-                if self.lists.len() <= 1 {
-                    self.flush(blocks)?;
-                }
-            }
+            b"li" if !self.in_cell() && self.lists.len() <= 1 => self.flush(blocks)?,
             b"table" => {
                 self.end_row(blocks)?;
                 if let Some(mut open) = self.tables.pop() {

@@ -71,7 +71,8 @@ impl Lines {
         let level = (across - line.height).abs() < RISE * size;
         // Letters may be moved together, and exponents stand over what follows, but not further back than a letter.
         let onward = along > line.end - size && along >= line.start;
-        if !line.text.is_empty() && !(straight && level && onward) {
+        let same_line = straight && level && onward;
+        if !line.text.is_empty() && !same_line {
             self.end_line();
         }
         let gap = along - self.open.end;
