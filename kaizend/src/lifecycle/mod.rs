@@ -17,6 +17,7 @@ use kaizen_proto::endpoint::RuntimeDir;
 
 use crate::daemon::{Daemon, PEER_PATIENCE};
 use crate::families;
+use crate::ingest::extract;
 use crate::plane::open::Identity;
 use crate::registry::Registry;
 use crate::transport::listener;
@@ -123,7 +124,7 @@ fn listen(runtime: &RuntimeDir) -> Result<(Listener, Identity), Denial> {
 pub async fn serve(claim: Claim, options: &Options, ready: impl FnOnce()) -> Result<(), Denial> {
     let Claim { runtime, listener, mut socket, _lock } = claim;
     let lock = Identity::of(&runtime.daemon_lock()).ok();
-    let daemon = Daemon::with_patience(runtime.clone(), options.peer_patience);
+    let daemon = Daemon::with(runtime.clone(), options.peer_patience, extract::own_program());
     let mut registry = Registry::new(daemon.clone());
     families::register(&mut registry);
     let methods = registry.into_methods();

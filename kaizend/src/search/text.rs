@@ -234,10 +234,10 @@ fn whole_words(text: &str) -> Option<String> {
         .filter(|(start, _)| *start > 0)
         .filter_map(|(start, end)| {
             let word = &text[*start..*end];
-            match *end < text.len() {
-                true => Some(format!("\"{word}\"")),
-                false => (word.len() >= PREFIX).then(|| format!("\"{word}\" *")),
+            if *end < text.len() {
+                return Some(format!("\"{word}\""));
             }
+            (word.len() >= PREFIX).then(|| format!("\"{word}\" *"))
         })
         .collect();
     (!certain.is_empty()).then(|| certain.join(" AND "))

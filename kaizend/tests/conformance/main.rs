@@ -10,6 +10,7 @@
 mod artifact;
 mod case;
 mod core;
+mod evidence;
 mod irl;
 mod lab;
 mod lessons;
@@ -44,6 +45,7 @@ fn cases() -> Vec<Case> {
         source::cases(),
         irl::cases(),
         artifact::cases(),
+        evidence::cases(),
         trace::cases(),
         lab::cases(),
         report::cases(),
