@@ -218,7 +218,7 @@ fn cutting_again_replaces_what_was_cut() {
 #[test]
 fn secrets_in_a_file_are_masked_counted_and_not_stored() {
     let place = Place::new();
-    write(&place, "log.txt", &format!("the key is {SECRET} today\n\nand mail bob@example.com"));
+    write(&place, "log.txt", &format!("the key is {SECRET} today\n\nand mail bob.miller@gmail.com"));
     let reply = ingest(&place, "log.txt");
     assert_eq!(reply["redactions"], 2);
     assert_eq!(text(&reply, "sha256"), sha256_hex(&fs::read(place.root.join("log.txt")).unwrap()));
@@ -243,7 +243,7 @@ fn what_cannot_be_read_is_refused_with_its_reason() {
     place.denied(&["E1", "--path", "absent.md"], "DENIED_FILE_NOT_FOUND", 1);
     place.denied(&["E1", "--path", "."], "DENIED_UNSUPPORTED_MEDIA", 2);
     place.denied(&["E1", "--path", "../out.md"], "DENIED_PATH_OUTSIDE_REPO", 2);
-    place.denied(&["E1", "--path", "AI/db/kaizen.db"], "DENIED_UNSUPPORTED_MEDIA", 2);
+    place.denied(&["E1", "--path", "AI/db/kaizen.db"], "DENIED_FILE_UNREADABLE", 1);
     write(&place, "ok.md", "text");
     place.denied(&["E1", "--path", "ok.md", "--summary", ""], "DENIED_SUMMARY_REQUIRED", 2);
     place.denied(&["E1", "--path", "ok.md", "--authority-tier", "gospel"], "DENIED_SCHEMA_ENUM", 2);
