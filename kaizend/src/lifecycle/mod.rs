@@ -144,11 +144,17 @@ pub async fn serve(claim: Claim, options: &Options, ready: impl FnOnce()) -> Res
             }
             _ = tick.tick() => {
                 let idle = options.daemon_idle.unwrap_or_else(|| daemon.projects.idle_exit(DAEMON_IDLE));
-                daemon.projects.close_idle(PROJECT_IDLE.min(idle)).await;
+                // A project that asks for its files to be watched stays open, unless it is said when the daemon ends.
+                let is_limited = options.daemon_idle.is_some();
+                daemon.projects.close_idle(PROJECT_IDLE.min(idle), is_limited).await;
                 for look in daemon.projects.looks() {
                     daemon.tasks.spawn(look.run());
                 }
-                if daemon.calls() == 0 && daemon.idle_seconds() >= idle {
+                for unwatched in daemon.projects.unwatched() {
+                    daemon.tasks.spawn(families::evidence::watch(daemon.clone(), unwatched));
+                }
+                let stays = !is_limited && daemon.projects.stay_open();
+                if daemon.calls() == 0 && daemon.idle_seconds() >= idle && !stays {
                     tracing::info!("nothing to do");
                     break;
                 }

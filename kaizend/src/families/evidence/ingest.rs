@@ -5,6 +5,7 @@
 
 mod directory;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -17,15 +18,18 @@ use serde_json::json;
 
 use super::{chunking, store};
 use crate::care::blocking;
-use crate::care::config::Redaction;
+use crate::care::config::{Config, Redaction};
 use crate::families::{artifact, record};
 use crate::files;
 use crate::ingest::chunk::{self, Chunk, Options};
 use crate::ingest::extract::{self, Extracted, Limits, Source};
+use crate::ingest::watch::Rule;
 use crate::plane::{Caller, Cell, Plane, Row, WriteTx, fault};
 use crate::redaction::{Kind, scan};
 use crate::registry::{Context, WriteOperation};
 
+/// How much a source says when nobody says so.
+const TIER: &str = "implementation";
 /// What is to be masked in the text of a document.
 const MASKED: &[Kind] = &[Kind::Secret, Kind::Personal];
 
@@ -47,6 +51,30 @@ pub(super) struct Manner {
     /// Whether a document that was removed stays removed as long as its file does not change.
     pub(super) keep_removed: bool,
     pub(super) test: bool,
+}
+
+impl Manner {
+    /// How a file is read that a rule names and nobody asked for.
+    ///
+    /// # Errors
+    /// As [`Limits::from_environment`].
+    pub(super) fn by_itself(config: &Config, rule: &Rule) -> Result<Self, Denial> {
+        Ok(Manner {
+            summary: None,
+            source_id: rule.source_id.clone(),
+            authority_tier: rule.authority_tier.clone().unwrap_or_else(|| TIER.to_owned()),
+            version_or_commit: None,
+            license: None,
+            supersedes: None,
+            task_id: None,
+            chunking: Some(Options::default()),
+            redaction: config.evidence.redaction,
+            limits: Limits::from_environment(&BTreeMap::new())?,
+            ocr: false,
+            keep_removed: true,
+            test: false,
+        })
+    }
 }
 
 /// Where files are read for: the plane, the project's root, and the program that reads complicated formats.
@@ -178,7 +206,7 @@ fn manner(context: &Context, params: &FileToIngest) -> Result<Manner, Denial> {
     let manner = Manner {
         summary: params.summary.clone(),
         source_id: text(&params.source_id),
-        authority_tier: record::given_or(params.authority_tier.clone(), "implementation"),
+        authority_tier: record::given_or(params.authority_tier.clone(), TIER),
         version_or_commit: text(&params.version_or_commit),
         license: text(&params.license),
         supersedes: text(&params.supersedes),
