@@ -43,8 +43,8 @@ fn unrolled(widths: &[Object]) -> Option<Vec<Object>> {
             [first, last, width, rest @ ..] => {
                 let count = last.as_i64().ok()?.checked_sub(first.as_i64().ok()?)?.checked_add(1)?;
                 left = left.checked_sub(count).filter(|left| *left >= 0)?;
-                let list = vec![width.clone(); usize::try_from(count).ok()?];
-                lists.extend([first.clone(), Object::Array(list)]);
+                let same = vec![width.clone(); usize::try_from(count).ok()?];
+                lists.extend([first.clone(), Object::Array(same)]);
                 rest
             }
             _ => return None,
