@@ -106,7 +106,13 @@ pub(crate) async fn begin(daemon: Arc<Daemon>, unwatched: Unwatched) {
 
 async fn start(daemon: &Arc<Daemon>, root: &Path, plane: &Arc<Plane>) -> Result<(), Denial> {
     let (wanted, config) = Wanted::read(&mut plane.glance().await?, root.to_path_buf()).await?;
-    let rules = wanted.rules(root)?.without(plane.db_path());
+    let mut rules = wanted.rules(root)?;
+    // A database that stands elsewhere in the project.
+    if let Some(database) = plane.db_path().strip_prefix(root).ok().and_then(Path::to_str) {
+        for ending in ["", "-wal", "-shm", "-suspect", "-swap"] {
+            rules = rules.without(&format!("{database}{ending}"));
+        }
+    }
     let is_asked_for =
         !(wanted.file.is_empty() && wanted.added.is_empty()) && config.daemon.idle_exit.is_none();
     let taker = Arc::new(Taker {
