@@ -1,5 +1,8 @@
 //! Evidence (E): files become documents, versions of them, chunks, and are found by what they say.
 
+mod burst;
+mod watch;
+
 use std::fs;
 
 use kaizen_proto::canonical_json::sha256_hex;

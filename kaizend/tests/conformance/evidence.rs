@@ -8,6 +8,8 @@ pub(crate) fn cases() -> Vec<Case> {
     const READ: &str =
         "status id source_lock_id origin_ref sha256 backend extraction_confidence block_count chunk_count";
     const FOUND: &str = "status mode query records count note";
+    const WATCHED: &str = "status action rules paused polling last_event last_reconcile pending failed failed_count \
+                           watches watch_limit notes";
     vec![
         ok(
             "E1",
@@ -16,8 +18,8 @@ pub(crate) fn cases() -> Vec<Case> {
         )
         .id("document")
         .after(|served| served.write("guide.md", "# Locks\n\nA kernel lock is held for life.")),
-        ok("E1", json!({"path": "guide.md"}), &format!("{READ} unchanged").leak()[..]),
-        ok("E1", json!({"path": "guide.md"}), &format!("{READ} supersedes").leak()[..])
+        ok("E1", json!({"path": "guide.md"}), "status id source_lock_id origin_ref sha256 backend extraction_confidence block_count chunk_count unchanged"),
+        ok("E1", json!({"path": "guide.md"}), "status id source_lock_id origin_ref sha256 backend extraction_confidence block_count chunk_count supersedes")
             .id("version")
             .after(|served| served.write("guide.md", "# Locks\n\nA kernel lock is held until the end.")),
         ok("E1", json!({"path": "empty.md"}), READ).id("empty").after(|served| served.write("empty.md", "")),
@@ -36,6 +38,12 @@ pub(crate) fn cases() -> Vec<Case> {
             }),
         denied("E1", json!({"path": "guide.md", "chunker": "magic"}), "DENIED_CHUNKER_UNSUPPORTED", 2, json!({})),
         denied("E1", json!({"path": "guide.md", "chunker": "semantic"}), "DENIED_BACKEND_UNCONFIGURED", 2, json!({})),
+        ok("E2", json!({}), WATCHED),
+        ok("E2", json!({"action": "add", "path": "specs/**", "authority_tier": "normative"}), WATCHED),
+        ok("E2", json!({"action": "remove", "path": "specs/**"}), WATCHED),
+        denied("E2", json!({"action": "remove", "path": "specs/**"}), "DENIED_RECORD_NOT_FOUND", 1, json!({})),
+        denied("E2", json!({"action": "dance"}), "DENIED_SCHEMA_ENUM", 2, json!({"field": "action"})),
+        denied("E2", json!({"action": "add"}), "DENIED_PATH_REQUIRED", 2, json!({})),
         ok("E3", json!({"id": "$version", "chunk_tokens": 64, "overlap": 8}), "status document_id chunk_count chunker embedded embedding_model"),
         denied("E3", json!({"id": "$version", "chunker": "magic"}), "DENIED_CHUNKER_UNSUPPORTED", 2, json!({})),
         denied("E3", json!({"id": "$version", "chunker": "semantic"}), "DENIED_BACKEND_UNCONFIGURED", 2, json!({})),

@@ -65,7 +65,9 @@ impl Wanted {
             authority_tier: config.authority_tier.clone(),
             source_id: config.source_id.clone(),
         };
-        let rules = self.file.iter().chain(&self.added).map(rule).collect();
+        // What E2 adds comes to the default; what stands in the file takes its place.
+        let mut rules = if self.file.is_empty() { vec![Rule::standard()] } else { Vec::new() };
+        rules.extend(self.file.iter().chain(&self.added).map(rule));
         Rules::new(root, rules, Limits::default().bytes)
     }
 
@@ -80,7 +82,6 @@ impl Wanted {
             }
         };
         let mut rules: Vec<WatchRule> = self.file.iter().map(shown("kaizen.toml")).collect();
-        rules.extend(self.added.iter().map(shown("added")));
         if rules.is_empty() {
             let standard = Rule::standard();
             let (authority_tier, source_id) = (standard.authority_tier, standard.source_id);
