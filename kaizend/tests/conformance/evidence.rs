@@ -44,6 +44,8 @@ pub(crate) fn cases() -> Vec<Case> {
         denied("E2", json!({"action": "remove", "path": "specs/**"}), "DENIED_RECORD_NOT_FOUND", 1, json!({})),
         denied("E2", json!({"action": "dance"}), "DENIED_SCHEMA_ENUM", 2, json!({"field": "action"})),
         denied("E2", json!({"action": "add"}), "DENIED_PATH_REQUIRED", 2, json!({})),
+        denied("E1", json!({"path": "guide.md", "chunk_tokens": 5}), "DENIED_SCHEMA_RANGE", 2, json!({"minimum": 16})),
+        denied("E3", json!({"id": "$version", "overlap": 500}), "DENIED_SCHEMA_RANGE", 2, json!({"field": "overlap"})),
         ok("E3", json!({"id": "$version", "chunk_tokens": 64, "overlap": 8}), "status document_id chunk_count chunker embedded embedding_model"),
         denied("E3", json!({"id": "$version", "chunker": "magic"}), "DENIED_CHUNKER_UNSUPPORTED", 2, json!({})),
         denied("E3", json!({"id": "$version", "chunker": "semantic"}), "DENIED_BACKEND_UNCONFIGURED", 2, json!({})),
@@ -53,11 +55,14 @@ pub(crate) fn cases() -> Vec<Case> {
         ok("E4", json!({"query": "kernel", "hybrid": true}), FOUND),
         denied("E4", json!({"query": "kernel", "semantic": true}), "DENIED_BACKEND_UNCONFIGURED", 2, json!({})),
         denied("E4", json!({"query": "kernel", "rerank": true}), "DENIED_BACKEND_UNCONFIGURED", 2, json!({})),
-        ok("E5", json!({"id": "$version"}), "status record embeddings"),
         ok("E5", json!({"id": "$version", "list": "blocks"}), "status record embeddings blocks"),
+        ok("E5", json!({"id": "$version"}), "status record embeddings"),
         ok("E5", json!({"id": "$version", "list": "versions"}), "status record embeddings versions"),
         ok("E5", json!({"id": "$chunk", "kind": "chunk"}), "status record embeddings"),
         denied("E5", json!({"id": "$version", "kind": "page"}), "DENIED_KIND_INVALID", 2, json!({"kind": "page"})),
-        ok("E6", json!({"id": "$version", "summary": "S."}), "status id origin_ref blocks chunks"),
+        ok("E1", json!({"path": "retired.md"}), READ)
+            .id("retired")
+            .after(|served| served.write("retired.md", "Nobody needs this.")),
+        ok("E6", json!({"id": "$retired", "summary": "S."}), "status id origin_ref blocks chunks"),
     ]
 }

@@ -45,10 +45,10 @@ fn cases() -> Vec<Case> {
         source::cases(),
         irl::cases(),
         artifact::cases(),
-        evidence::cases(),
         trace::cases(),
         lab::cases(),
         report::cases(),
+        evidence::cases(),
         migration::cases(),
         core::cases(),
     ]

@@ -4,7 +4,7 @@
 /// A code, its exit status, and the operations that are documented to deny with it.
 pub(crate) const DENIALS: &[(&str, u64, &str)] = &[
     ("DENIED_TITLE_REQUIRED", 2, "W1 W3 G1 L1 Q3 X1 O2"),
-    ("DENIED_SUMMARY_REQUIRED", 2, "W1 W2 W3 W4 W5 W6 W7 W8 G1 G5 L1 Q1 Q2 Q3 Q4 X1 X6 I1 I2 I3 I4 A1 E1 E6"),
+    ("DENIED_SUMMARY_REQUIRED", 2, "W1 W2 W3 W4 W5 W6 W7 W8 G1 G5 L1 Q1 Q2 Q3 Q4 X1 X6 I1 I2 I3 I4 A1 E1"),
     (
         "DENIED_SUMMARY_TOO_LONG",
         2,
@@ -35,7 +35,7 @@ pub(crate) const DENIALS: &[(&str, u64, &str)] = &[
         "DENIED_SECRET",
         2,
         "W1 W2 W3 W4 W5 W6 W7 W8 G1 G5 L1 L2 L3 Q1 Q2 Q3 Q4 Q5 Q11 X1 X6 S1 I1 I2 I3 I4 I5 A1 O1 O2 O3 \
-         R1 R2 R3 R4 R5 R6 R7 R8 R9 R10 R11 E1 E6",
+         R1 R2 R3 R4 R5 R6 R7 R8 R9 R10 R11 E1 E3 E6",
     ),
     ("DENIED_TRACE_REDACTION", 2, "T1 T2"),
     ("DENIED_ID_REQUIRED", 2, "W2 W4 W9 G4 G5 L2 L3 L6 L9 Q7 X4 X6 S3 A3 A5 T3 K8 K12 E3 E5 E6"),

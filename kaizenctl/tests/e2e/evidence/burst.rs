@@ -5,13 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use kaizen_proto::canonical_json::sha256_hex;
 use serde_json::Value;
 
-use crate::context::Place;
+use crate::context::{Place, wait_for, wait_up_to};
 use crate::rows::rows;
 
 const DIRECTORIES: usize = 100;
@@ -35,17 +35,25 @@ fn write_all(root: &Path) -> BTreeMap<String, String> {
     written
 }
 
+/// A connection that only looks: one that could write is told from a program that meddles by nothing but its timing.
+fn looking(place: &Place) -> rusqlite::Connection {
+    rusqlite::Connection::open_with_flags(place.database(), rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .unwrap()
+}
+
+fn documents(place: &Place) -> usize {
+    let sql = "SELECT count(*) FROM evidence_documents WHERE state = 'current'";
+    looking(place).query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
 /// The current documents: path and hash of the file.
 fn current(place: &Place) -> Vec<(String, String)> {
+    let connection = looking(place);
     let sql =
         "SELECT origin_key, file_sha256 FROM evidence_documents WHERE state = 'current' ORDER BY origin_key";
-    rows(place, sql, &[])
-        .iter()
-        .map(|row| {
-            let text = |name: &str| row[name].as_str().unwrap().to_owned();
-            (text("origin_key"), text("file_sha256"))
-        })
-        .collect()
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    rows.map(Result::unwrap).collect()
 }
 
 /// Writes records until it is told to stop; the ids of those that were acknowledged.
@@ -66,39 +74,29 @@ fn a_burst_of_files_is_read_once_each_although_the_daemon_is_killed() {
     let place = Place::new();
     fs::create_dir_all(place.root.join("AI/evidence")).unwrap();
     place.ok(&["K1"]);
-    let (stop, acknowledged, killed) = (AtomicBool::new(false), Mutex::default(), AtomicUsize::new(0));
+    let (stop, acknowledged) = (AtomicBool::new(false), Mutex::default());
     let written = std::thread::scope(|scope| {
         for _ in 0..CLIENTS {
             scope.spawn(|| client(&place, &stop, &acknowledged));
         }
         let writing = scope.spawn(|| write_all(&place.root));
         // In the middle: some documents are there, and most are not.
-        let deadline = Instant::now() + Duration::from_mins(2);
-        let in_the_middle = loop {
-            let documents = place.count("SELECT count(*) FROM evidence_documents");
-            if documents > 50 || Instant::now() > deadline {
-                break documents;
-            }
-        };
-        assert!((51..i64::try_from(FILES).unwrap()).contains(&in_the_middle), "{in_the_middle}");
+        wait_for("fifty documents", || documents(&place) >= 50);
+        let in_the_middle = documents(&place);
+        assert!(in_the_middle < FILES, "{in_the_middle}");
         let killing = place.command("kill").args(["-9", &place.daemon_pid().to_string()]).status().unwrap();
         assert!(killing.success());
-        killed.fetch_add(1, Ordering::Relaxed);
         let written = writing.join().unwrap();
         // The next call starts the daemon, and the daemon finds what is left.
-        let deadline = Instant::now() + Duration::from_mins(5);
-        while current(&place).len() < FILES && Instant::now() < deadline {}
+        wait_up_to(Duration::from_mins(4), "all documents", || documents(&place) >= FILES);
         stop.store(true, Ordering::Relaxed);
         written
     });
     let documents = current(&place);
     assert_eq!(documents.len(), FILES, "one current document for each file");
     assert_eq!(documents.into_iter().collect::<BTreeMap<_, _>>(), written);
-    assert_eq!(
-        place.count("SELECT count(*) FROM evidence_documents"),
-        i64::try_from(FILES).unwrap(),
-        "each was read once"
-    );
+    let all = "SELECT count(*) FROM evidence_documents";
+    assert_eq!(place.count(all), i64::try_from(FILES).unwrap(), "each was read once");
     let stored: BTreeSet<String> = rows(&place, "SELECT id FROM tasks", &[])
         .iter()
         .map(|row| row["id"].as_str().unwrap().to_owned())

@@ -140,8 +140,8 @@ async fn start(daemon: &Arc<Daemon>, root: &Path, plane: &Arc<Plane>) -> Result<
     if wanted.paused {
         watcher.pause().await;
     }
-    let watched = Watched { watcher: Arc::new(watcher), is_asked_for };
-    daemon.projects.watch(plane.db_path(), Some(watched)).await;
+    let begun = Watched { watcher: Arc::new(watcher), is_asked_for };
+    daemon.projects.watch(plane.db_path(), Some(begun)).await;
     Ok(())
 }
 
@@ -223,6 +223,13 @@ impl PlainOperation for EvidenceWatch {
                 .with("value", action.chars().take(80).collect::<String>())
                 .with("allowed", json!(WATCH_ACTIONS)));
         }
+        let tier = record::given(params.authority_tier.clone());
+        if tier.as_ref().is_some_and(|tier| !AuthorityTier::WORDS.contains(&tier.as_str())) {
+            return Err(Denial::new(Code::SchemaEnum)
+                .with("field", "authority_tier")
+                .with("value", tier.unwrap_or_default().chars().take(80).collect::<String>())
+                .with("allowed", json!(AuthorityTier::WORDS)));
+        }
         let plane = context.plane().await?;
         let root = context.binding.root()?.clone();
         let wanted = Wanted::read(&mut plane.read().await?, root.clone()).await?.0;
@@ -237,17 +244,17 @@ impl PlainOperation for EvidenceWatch {
         if changed != wanted {
             keep(context, &plane, &changed).await?;
         }
-        let mut watched = context.daemon.projects.watched(plane.db_path()).await;
+        let mut begun = context.daemon.projects.watched(plane.db_path()).await;
         // New rules, those of kaizen.toml too, count from here on.
-        let is_old = match &watched {
-            Some(watched) => action == "rescan" && !is_by(&wanted, &root, &watched.watcher).await,
+        let is_old = match &begun {
+            Some(begun) => action == "rescan" && !is_by(&wanted, &root, &begun.watcher).await,
             None => true,
         };
         if changed.added != wanted.added || is_old {
             start(&context.daemon, &root, &plane).await?;
-            watched = context.daemon.projects.watched(plane.db_path()).await;
+            begun = context.daemon.projects.watched(plane.db_path()).await;
         }
-        let watcher = watched.ok_or_else(|| Denial::new(Code::Draining))?.watcher;
+        let watcher = begun.ok_or_else(|| Denial::new(Code::Draining))?.watcher;
         match action.as_str() {
             "pause" => watcher.pause().await,
             "resume" => watcher.resume().await,
@@ -274,14 +281,6 @@ async fn is_by(wanted: &Wanted, root: &Path, watcher: &Watcher) -> bool {
 fn rule_of(root: &Path, params: &WatchWanted) -> Result<WatchConfig, Denial> {
     let path = record::given(params.path.clone()).ok_or_else(|| Denial::new(Code::PathRequired))?;
     let tier = record::given(params.authority_tier.clone());
-    if let Some(tier) = &tier
-        && !AuthorityTier::WORDS.contains(&tier.as_str())
-    {
-        return Err(Denial::new(Code::SchemaEnum)
-            .with("field", "authority_tier")
-            .with("value", tier.chars().take(80).collect::<String>())
-            .with("allowed", json!(AuthorityTier::WORDS)));
-    }
     let rule = WatchConfig {
         paths: vec![path],
         authority_tier: tier,
@@ -342,7 +341,7 @@ fn report(action: String, wanted: &Wanted, status: WatchStatus, found: Option<i6
     let refused = status.refused.iter().map(|refused| WatchFailure {
         path: refused.path.clone(),
         code: Code::FileUnreadable.text().to_owned(),
-        message: refused.reason.to_string(),
+        message: refused.reason.clone(),
         attempts: 0,
         at: None,
     });
