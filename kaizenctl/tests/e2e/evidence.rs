@@ -1,6 +1,5 @@
 //! Evidence (E): files become documents, versions of them, chunks, and are found by what they say.
 
-mod burst;
 mod watch;
 
 use std::fs;
