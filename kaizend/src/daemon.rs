@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::care::config::Config;
+use crate::ingest::extract;
 use crate::plane::Caller;
 use crate::projects::Projects;
 
@@ -79,6 +80,8 @@ pub struct Daemon {
     pub closing: CancellationToken,
     /// How long a peer may leave its replies unread before it is dropped.
     pub peer_patience: Duration,
+    /// The program that reads documents of complicated formats in a process of its own: this one, as a rule.
+    pub program: PathBuf,
     pid: u32,
     started: Instant,
     connections: AtomicUsize,
@@ -89,11 +92,11 @@ pub struct Daemon {
 impl Daemon {
     /// A daemon without projects.
     pub fn new(runtime: RuntimeDir) -> Arc<Self> {
-        Daemon::with_patience(runtime, PEER_PATIENCE)
+        Daemon::with(runtime, PEER_PATIENCE, extract::own_program())
     }
 
-    /// One that drops peers which leave their replies unread for this long.
-    pub fn with_patience(runtime: RuntimeDir, peer_patience: Duration) -> Arc<Self> {
+    /// One that drops peers which leave their replies unread for this long, and reads documents with this program.
+    pub fn with(runtime: RuntimeDir, peer_patience: Duration, program: PathBuf) -> Arc<Self> {
         let endpoint = runtime.socket().display().to_string();
         Arc::new(Daemon {
             runtime,
@@ -102,6 +105,7 @@ impl Daemon {
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),
             peer_patience,
+            program,
             pid: std::process::id(),
             started: Instant::now(),
             connections: AtomicUsize::new(0),

@@ -12,6 +12,7 @@ use kaizen_proto::hello::{ProjectStatus, RootSource};
 use crate::care;
 use crate::care::schedule::{Look, Schedule};
 use crate::daemon::Binding;
+use crate::ingest::watch::Watcher;
 use crate::plane::open::{self, Identity, PlaneLock};
 use crate::plane::{Plane, fault};
 use tokio::sync::watch;
@@ -30,11 +31,42 @@ struct Open {
     root: PathBuf,
     identity: Identity,
     schedule: Arc<Schedule>,
+    watching: Watching,
     // Let go only after the plane: the lock says that nobody else may open it.
     _lock: PlaneLock,
 }
 
+/// Whether the files of an open project are watched.
+#[derive(Default)]
+enum Watching {
+    /// Not yet.
+    #[default]
+    Due,
+    /// Somebody is about to begin.
+    Beginning,
+    Begun(Watched),
+}
+
+/// The watcher of an open project.
+#[derive(Clone)]
+pub(crate) struct Watched {
+    pub(crate) watcher: Arc<Watcher>,
+    /// Whether the project asks for it by itself, and so stays open.
+    pub(crate) is_asked_for: bool,
+}
+
+/// An open project whose files are to be watched.
+pub(crate) struct Unwatched {
+    pub(crate) root: PathBuf,
+    pub(crate) plane: Arc<Plane>,
+}
+
 impl Open {
+    /// Whether the project stays open without calls.
+    fn stays_open(&self) -> bool {
+        matches!(&self.watching, Watching::Begun(watched) if watched.is_asked_for)
+    }
+
     /// Whether the path still names the database that is open.
     fn is_current(&self, db_path: &Path) -> bool {
         !self.plane.is_closed() && Identity::of(db_path).ok() == Some(self.identity)
@@ -122,6 +154,7 @@ impl Projects {
             root: root.to_path_buf(),
             identity,
             schedule: Arc::default(),
+            watching: Watching::Due,
             _lock: lock,
         });
         self.opened.send_modify(|count| *count += 1);
@@ -218,12 +251,68 @@ impl Projects {
         }
     }
 
-    /// Closes the planes that nobody has used for a while, and gives memory back in the others.
-    pub async fn close_idle(&self, seconds: u64) {
+    /// The open projects whose files nobody watches yet. Whoever is told so must begin.
+    pub(crate) fn unwatched(&self) -> Vec<Unwatched> {
+        let slots: Vec<_> = self.lock().values().cloned().collect();
+        let begin = |slot: Arc<tokio::sync::Mutex<Slot>>| {
+            let mut slot = slot.try_lock().ok()?;
+            let open = slot.open.as_mut().filter(|open| !open.plane.is_closed())?;
+            if !matches!(open.watching, Watching::Due) {
+                return None;
+            }
+            open.watching = Watching::Beginning;
+            Some(Unwatched { root: open.root.clone(), plane: open.plane.clone() })
+        };
+        slots.into_iter().filter_map(begin).collect()
+    }
+
+    /// Takes over the watcher of a plane, or stops it when the plane is not open any more. One that was there is stopped.
+    pub(crate) async fn watch(&self, db_path: &Path, watched: Option<Watched>) {
+        let slot = key(db_path).and_then(|key| self.lock().get(&key).cloned());
+        let mut before = watched.clone();
+        if let Some(slot) = slot
+            && let Some(open) = &mut slot.lock().await.open
+        {
+            let now = watched.map_or(Watching::Due, Watching::Begun);
+            before = match std::mem::replace(&mut open.watching, now) {
+                Watching::Begun(before) => Some(before),
+                Watching::Due | Watching::Beginning => None,
+            };
+        }
+        if let Some(before) = before {
+            before.watcher.stop().await;
+        }
+    }
+
+    /// The watcher of a connection's project, when there is one.
+    pub(crate) async fn watched(&self, db_path: &Path) -> Option<Watched> {
+        let slot = self.lock().get(&key(db_path)?).cloned()?;
+        let slot = slot.lock().await;
+        match &slot.open.as_ref()?.watching {
+            Watching::Begun(watched) => Some(watched.clone()),
+            Watching::Due | Watching::Beginning => None,
+        }
+    }
+
+    /// Whether a project is open that stays open without calls.
+    pub fn stay_open(&self) -> bool {
+        let slots: Vec<_> = self.lock().values().cloned().collect();
+        // One that is being opened or closed just now is in use.
+        slots
+            .iter()
+            .any(|slot| slot.try_lock().is_ok_and(|slot| slot.open.as_ref().is_some_and(Open::stays_open)))
+    }
+
+    /// Closes the planes that nobody has used for a while, and gives memory back in the others. Those that stay open are
+    /// closed only when `all` are.
+    pub async fn close_idle(&self, seconds: u64, all: bool) {
         let slots: Vec<_> = self.lock().iter().map(|(key, slot)| (key.clone(), slot.clone())).collect();
         for (key, slot) in slots {
             let idle = match slot.try_lock() {
-                Ok(slot) => slot.open.as_ref().map(|open| (open.plane.idle_seconds(), open.plane.clone())),
+                Ok(slot) => slot.open.as_ref().map(|open| {
+                    let idle = if open.stays_open() && !all { 0 } else { open.plane.idle_seconds() };
+                    (idle, open.plane.clone())
+                }),
                 Err(_) => continue,
             };
             match idle {
@@ -316,8 +405,11 @@ impl Projects {
 
     async fn close_open(&self, slot: &mut Slot) -> bool {
         let Some(open) = slot.open.take() else { return false };
-        let Open { mut plane, root, _lock, .. } = open;
+        let Open { mut plane, root, watching, _lock, .. } = open;
         let db_path = plane.db_path().to_path_buf();
+        if let Watching::Begun(watched) = watching {
+            watched.watcher.stop().await;
+        }
         // The slot is locked, so no new call can take hold of the plane; those under way end by themselves.
         loop {
             match Arc::try_unwrap(plane) {

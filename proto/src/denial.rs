@@ -115,7 +115,7 @@ codes! {
     PdfTooManyPages "DENIED_PDF_TOO_MANY_PAGES" Invalid 2 "Split the PDF into smaller files, or raise KAIZEN_MAX_PDF_PAGES.";
     PdfUnreadable "DENIED_PDF_UNREADABLE" Invalid 2 "Repair the PDF (`qpdf in.pdf out.pdf`, or print it to a new one); `reason` says what is wrong with it.";
     PdfNoText "DENIED_PDF_NO_TEXT" Invalid 2 "Run text recognition over the PDF first, for example with `ocrmypdf in.pdf out.pdf`: its pages hold pictures only.";
-    OcrUnavailable "DENIED_OCR_UNAVAILABLE" Conflict 1 "Install Tesseract (Debian: `apt-get install tesseract-ocr`; macOS: `brew install tesseract`), or leave --ocr out.";
+    OcrUnavailable "DENIED_OCR_UNAVAILABLE" Invalid 2 "Install Tesseract (Debian: `apt-get install tesseract-ocr`; macOS: `brew install tesseract`), or leave --ocr out.";
     SchemaUnknownType "DENIED_SCHEMA_UNKNOWN_TYPE" Invalid 2 "Use one of the known types; `kaizenctl Q8 --json` lists them.";
     SchemaType "DENIED_SCHEMA_TYPE" Invalid 2 "Pass a JSON object.";
     SchemaUnknownFields "DENIED_SCHEMA_UNKNOWN_FIELDS" Invalid 2 "Remove the fields that the record type does not have.";

@@ -39,6 +39,7 @@ const TABLE: &[Words] = &[
     words(&[], "conclusion", &[quality::CONCLUSIONS]),
     words(&["R0"], "only", &[report::LISTS]),
     words(&["T1"], "kind", &[TraceKind::WORDS]),
+    words(&["E2"], "action", &[evidence::WATCH_ACTIONS]),
     words(&["E5"], "kind", &[evidence::KINDS]),
     words(&["E5"], "list", &[evidence::LISTS]),
     words(&[], "chunker", &[evidence::CHUNKERS]),

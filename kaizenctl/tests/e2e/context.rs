@@ -182,9 +182,14 @@ fn finish(output: Output) -> Outcome {
 }
 
 /// Waits until `condition` holds, looking again every few milliseconds; fails after ten seconds.
+pub(crate) fn wait_for(what: &str, condition: impl FnMut() -> bool) {
+    wait_up_to(Duration::from_secs(10), what, condition);
+}
+
+/// [`wait_for`] that fails after another time.
 #[expect(clippy::disallowed_methods, reason = "there is no event for another process's state")]
-pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+pub(crate) fn wait_up_to(longest: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + longest;
     while !condition() {
         assert!(Instant::now() < deadline, "waited for {what}");
         std::thread::sleep(Duration::from_millis(5));

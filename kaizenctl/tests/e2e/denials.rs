@@ -37,6 +37,12 @@ fn g1(place: &Place, field: &str, text: &str) -> Value {
     cli(place, &arguments)
 }
 
+/// The denial of a file that is no good evidence.
+fn ingest(place: &Place, name: &str, contents: &[u8]) -> Value {
+    fs::write(place.root.join(name), contents).unwrap();
+    cli(place, &["E1", "--path", name])
+}
+
 fn params(place: &Place, operation: &str, params: &str) -> Value {
     denial_of(&place.run_with_input(&[operation, "--params", "-", "--json"], params.as_bytes()))
 }
@@ -109,6 +115,17 @@ const SIMPLE: &[Row] = &[
         let id = place.id(NEW);
         cli(place, &["K12", "--id", &id, "--field", "summary"])
     }),
+    row(Code::UnsupportedMedia, 2, |place| ingest(place, "x.bin", b"x")),
+    row(Code::ExtractionFailed, 2, |place| ingest(place, "x.docx", b"no archive")),
+    row(Code::PdfUnreadable, 2, |place| ingest(place, "x.pdf", b"%PDF-1.4 but no more")),
+    row(Code::NoBlocks, 1, |place| {
+        fs::write(place.root.join("empty.md"), "").unwrap();
+        let id = place.id(&["E1", "--path", "empty.md"]);
+        cli(place, &["E3", "--id", &id])
+    }),
+    row(Code::ChunkerUnsupported, 2, |place| cli(place, &["E1", "--path", "empty.md", "--chunker", "magic"])),
+    row(Code::KindInvalid, 2, |place| cli(place, &["E5", "--id", "ed_1", "--kind", "page"])),
+    row(Code::BackendUnconfigured, 2, |place| cli(place, &["E4", "--query", "x", "--semantic"])),
     row(Code::IdRequired, 2, |place| cli(place, &["G4"])),
     row(Code::IdAmbiguous, 2, |place| {
         for _ in 0..2 {
@@ -282,6 +299,10 @@ const ELSEWHERE: &[(Code, &str)] = &[
     // The operations that have this gate come with their families.
     (Code::TraceRedaction, "the_gate_of_traces_names_fields_classes_and_places"),
     (Code::Peer, "another_user_is_refused_by_the_daemon_and_refuses_it"),
+    (Code::PdfEncrypted, "guards_come_in_their_order"),
+    (Code::PdfTooManyPages, "denials_of_the_child_come_with_their_fields"),
+    (Code::PdfNoText, "denials_of_the_child_come_with_their_fields"),
+    (Code::OcrUnavailable, "pictures_need_to_be_asked_for_and_a_program"),
     (Code::Unexpected, "one_bad_job_never_hurts_its_batch_mates"),
 ];
 

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kaizen_proto::denial::{Code, Denial};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::files;
+use crate::ingest::watch::rules::DEFAULT_PATTERN;
 use crate::plane::fault;
 
 /// The largest file that is read.
@@ -68,6 +69,22 @@ pub struct DaemonConfig {
 pub struct EvidenceConfig {
     /// What becomes of secrets and personal details in the text of documents.
     pub redaction: Redaction,
+    /// `[[evidence.watch]]`: the files that are read by themselves; those below `AI/evidence` by default.
+    pub watch: Vec<WatchConfig>,
+}
+
+/// `[[evidence.watch]]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WatchConfig {
+    /// Patterns, relative to the root.
+    pub paths: Vec<String>,
+    /// How much the documents say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authority_tier: Option<String>,
+    /// What their source is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_id: Option<String>,
 }
 
 /// What becomes of secrets and personal details in the text of a document. The file itself and its hash stay as they are.
@@ -248,6 +265,16 @@ impl Config {
                 "evidence.redaction",
                 self.evidence.redaction.name().to_owned(),
                 self.evidence.redaction != Redaction::default(),
+            ),
+            setting(
+                "evidence.watch",
+                if self.evidence.watch.is_empty() {
+                    DEFAULT_PATTERN.to_owned()
+                } else {
+                    let paths = self.evidence.watch.iter().flat_map(|rule| &rule.paths);
+                    paths.map(String::as_str).collect::<Vec<_>>().join(", ")
+                },
+                !self.evidence.watch.is_empty(),
             ),
         ]
     }

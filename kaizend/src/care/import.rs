@@ -347,7 +347,7 @@ impl<'e> Entries<'e> {
         for table in grouped {
             let mut hashes = Vec::new();
             journal::groups(connection, table, None, |group, hash| {
-                hashes.extend(hash.map(|hash| (group.to_owned(), hash)))
+                hashes.extend(hash.map(|hash| (group.to_owned(), hash)));
             })?;
             for (group, hash) in hashes {
                 self.push(connection, &table.name, &group, &hash)?;

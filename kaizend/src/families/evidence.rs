@@ -1,18 +1,19 @@
 //! Evidence (E): files that are read, taken apart into blocks and chunks, and found again by what they say.
 //!
 //! [`ingest`] reads a file, [`store`] keeps documents and their versions, [`chunking`] cuts them, [`query`] finds chunks,
-//! [`inspect`] shows them.
+//! [`inspect`] shows them, and [`watch`] reads by itself what the rules name.
 
 mod chunking;
 mod ingest;
 mod inspect;
 mod query;
 mod store;
+mod watch;
 
 use kaizen_proto::denial::Denial;
 use kaizen_proto::families::evidence::{
     DocumentRemoved, DocumentToRemove, EvidenceChunk, EvidenceIngestFile, EvidenceInspect, EvidenceQuery,
-    EvidenceRemove,
+    EvidenceRemove, EvidenceWatch,
 };
 use kaizen_proto::limits;
 use kaizen_proto::operation::Status;
@@ -22,11 +23,13 @@ use crate::plane::WriteTx;
 use crate::registry::{Context, Registry, WriteOperation};
 
 pub(crate) use store::{block_hash, chunk_hash, document_hash};
+pub(crate) use watch::begin as watch;
 
 /// Registers the handlers.
 pub fn register(registry: &mut Registry) {
     registry
         .write::<EvidenceIngestFile>()
+        .plain::<EvidenceWatch>()
         .write::<EvidenceChunk>()
         .read::<EvidenceQuery>()
         .read::<EvidenceInspect>()

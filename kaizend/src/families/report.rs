@@ -9,7 +9,9 @@ mod written;
 use std::collections::BTreeMap;
 
 use kaizen_proto::denial::{Code, Denial};
-use kaizen_proto::families::report::{Digest, DigestCounts, DigestWanted, LISTS, SessionDigest};
+use kaizen_proto::families::report::{
+    Digest, DigestCounts, DigestEvidence, DigestWanted, LISTS, SessionDigest,
+};
 use kaizen_proto::operation::Status;
 use kaizen_proto::time::Timestamp;
 use serde_json::json;
@@ -26,6 +28,10 @@ const DEFAULT_LIMIT: i64 = 5;
 const MAX_LIMIT: i64 = 200;
 /// Policies that are read for the digest.
 const POLICIES: i64 = 20;
+/// Documents that are counted for the digest.
+const COUNTED: i64 = 1_000;
+/// Paths of documents in the digest.
+const PATHS: i64 = 5;
 /// Days of the recent counts.
 const RECENT_DAYS: i64 = 7;
 
@@ -59,6 +65,7 @@ impl ReadOperation for SessionDigest {
             blocking_verifications: Vec::new(),
             recent_learned: Vec::new(),
             active_tasks: Vec::new(),
+            evidence: evidence(tx, &since, params.include_test).await?,
             counts: counts(tx, params.include_test).await?,
             omitted: BTreeMap::new(),
             seq: 0,
@@ -118,6 +125,31 @@ impl ReadOperation for SessionDigest {
         budget::fit(&mut digest, params.only.as_deref());
         Ok(digest)
     }
+}
+
+/// Documents that changed after a time, or in the last days when none is named.
+async fn evidence(
+    tx: &mut ReadTx,
+    since: &str,
+    include_test: bool,
+) -> Result<Option<DigestEvidence>, Denial> {
+    let recent = Timestamp::now().minus_days(RECENT_DAYS).to_string();
+    let since = if since.is_empty() { &recent } else { since };
+    let sql = "SELECT origin_ref, state, count(*) OVER () AS changed, \
+               sum(state = 'missing') OVER () AS missing FROM \
+               (SELECT origin_ref, state, updated_at, id FROM evidence_documents WHERE updated_at > $1 AND is_test <= $2 \
+                AND state IN ('current', 'missing') ORDER BY updated_at DESC, id DESC LIMIT $3) \
+               ORDER BY updated_at DESC, id DESC LIMIT $4";
+    let parameters =
+        [Cell::Text(since), Cell::from(include_test), Cell::Integer(COUNTED), Cell::Integer(PATHS)];
+    let rows = tx.query(sql, &parameters).await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    Ok(Some(DigestEvidence {
+        changed: first.integer("changed"),
+        missing: first.integer("missing"),
+        paths: rows.iter().map(|row| row.text("origin_ref").to_owned()).collect(),
+        get: "kaizenctl E4 --query WORDS --json".into(),
+    }))
 }
 
 /// The time of a journal entry, after which changes are wanted; before all times when none is named.

@@ -1,8 +1,9 @@
 //! Evidence: files become documents of blocks and chunks.
 //!
-//! [`block`] is what a file is taken apart into, whatever its format; [`extract`] takes it apart, and [`chunk`] cuts its
-//! blocks into pieces that can be found.
+//! [`watch`] finds the files, [`block`] is what a file is taken apart into, whatever its format; [`extract`] takes it
+//! apart, and [`chunk`] cuts its blocks into pieces that can be found.
 
 pub mod block;
 pub mod chunk;
 pub mod extract;
+pub mod watch;

@@ -17,6 +17,7 @@ use kaizen_proto::endpoint::RuntimeDir;
 
 use crate::daemon::{Daemon, PEER_PATIENCE};
 use crate::families;
+use crate::ingest::extract;
 use crate::plane::open::Identity;
 use crate::registry::Registry;
 use crate::transport::listener;
@@ -123,7 +124,7 @@ fn listen(runtime: &RuntimeDir) -> Result<(Listener, Identity), Denial> {
 pub async fn serve(claim: Claim, options: &Options, ready: impl FnOnce()) -> Result<(), Denial> {
     let Claim { runtime, listener, mut socket, _lock } = claim;
     let lock = Identity::of(&runtime.daemon_lock()).ok();
-    let daemon = Daemon::with_patience(runtime.clone(), options.peer_patience);
+    let daemon = Daemon::with(runtime.clone(), options.peer_patience, extract::own_program());
     let mut registry = Registry::new(daemon.clone());
     families::register(&mut registry);
     let methods = registry.into_methods();
@@ -143,11 +144,17 @@ pub async fn serve(claim: Claim, options: &Options, ready: impl FnOnce()) -> Res
             }
             _ = tick.tick() => {
                 let idle = options.daemon_idle.unwrap_or_else(|| daemon.projects.idle_exit(DAEMON_IDLE));
-                daemon.projects.close_idle(PROJECT_IDLE.min(idle)).await;
+                // A project that asks for its files to be watched stays open, unless it is said when the daemon ends.
+                let is_limited = options.daemon_idle.is_some();
+                daemon.projects.close_idle(PROJECT_IDLE.min(idle), is_limited).await;
                 for look in daemon.projects.looks() {
                     daemon.tasks.spawn(look.run());
                 }
-                if daemon.calls() == 0 && daemon.idle_seconds() >= idle {
+                for unwatched in daemon.projects.unwatched() {
+                    daemon.tasks.spawn(families::evidence::watch(daemon.clone(), unwatched));
+                }
+                let stays = !is_limited && daemon.projects.stay_open();
+                if daemon.calls() == 0 && daemon.idle_seconds() >= idle && !stays {
                     tracing::info!("nothing to do");
                     break;
                 }

@@ -200,6 +200,14 @@ impl Plane {
         ReadTx::begin(&self.readers, &self.shared.db_path).await
     }
 
+    /// [`Plane::read`] that does not count as use, for what looks by itself now and then.
+    ///
+    /// # Errors
+    /// As [`Plane::read`].
+    pub async fn glance(&self) -> Result<ReadTx, Denial> {
+        ReadTx::begin(&self.readers, &self.shared.db_path).await
+    }
+
     /// The state of the schema.
     ///
     /// # Errors

@@ -139,12 +139,20 @@ pub async fn ranked(
 
 /// Where a chunk stands in the order of a search.
 async fn place(tx: &mut ReadTx, expression: &str, id: &str) -> Result<Row, Denial> {
+    // The full-text engine takes a rowid that is NULL for none at all, so the number is looked up first.
+    let number = Cell::Integer(number_of(tx, id).await?);
     let sql = format!(
-        "SELECT f.rowid AS number, {RANK} AS rank FROM evidence_words f WHERE evidence_words MATCH $1 \
-         AND f.rowid = (SELECT number FROM evidence_numbers WHERE chunk_id = $2)"
+        "SELECT f.rowid AS number, {RANK} AS rank FROM evidence_words f WHERE evidence_words MATCH $1 AND f.rowid = $2"
     );
-    let place = tx.query_row(&sql, &[Cell::Text(expression), Cell::Text(id)]).await?;
+    let place = tx.query_row(&sql, &[Cell::Text(expression), number]).await?;
     place.ok_or_else(|| Denial::record_not_found(id, "evidence_chunks"))
+}
+
+/// The number of a chunk in the index.
+async fn number_of(tx: &mut ReadTx, id: &str) -> Result<i64, Denial> {
+    let sql = "SELECT number FROM evidence_numbers WHERE chunk_id = $1";
+    let row = tx.query_row(sql, &[Cell::Text(id)]).await?;
+    Ok(row.ok_or_else(|| Denial::record_not_found(id, "evidence_chunks"))?.integer("number"))
 }
 
 /// The chunks that hold a text as it is written, the newest first: at most `limit` and one more, after the chunk that is
@@ -160,11 +168,7 @@ pub async fn literal(
 ) -> Result<Page, Denial> {
     let pattern = like_pattern(text);
     let below = match after {
-        Some(after) => {
-            let sql = "SELECT number FROM evidence_numbers WHERE chunk_id = $1";
-            let row = tx.query_row(sql, &[Cell::Text(after)]).await?;
-            row.ok_or_else(|| Denial::record_not_found(after, "evidence_chunks"))?.integer("number")
-        }
+        Some(after) => number_of(tx, after).await?,
         None => i64::MAX,
     };
     let wanted = limit.saturating_add(1);
@@ -234,10 +238,10 @@ fn whole_words(text: &str) -> Option<String> {
         .filter(|(start, _)| *start > 0)
         .filter_map(|(start, end)| {
             let word = &text[*start..*end];
-            match *end < text.len() {
-                true => Some(format!("\"{word}\"")),
-                false => (word.len() >= PREFIX).then(|| format!("\"{word}\" *")),
+            if *end < text.len() {
+                return Some(format!("\"{word}\""));
             }
+            (word.len() >= PREFIX).then(|| format!("\"{word}\" *"))
         })
         .collect();
     (!certain.is_empty()).then(|| certain.join(" AND "))

@@ -10,6 +10,7 @@
 mod artifact;
 mod case;
 mod core;
+mod evidence;
 mod irl;
 mod lab;
 mod lessons;
@@ -47,6 +48,7 @@ fn cases() -> Vec<Case> {
         trace::cases(),
         lab::cases(),
         report::cases(),
+        evidence::cases(),
         migration::cases(),
         core::cases(),
     ]

@@ -130,7 +130,11 @@ pub(crate) const RULES: &[Rule] = &[
             Some((json!("soon"), json!({"field": field, "value": "soon"})))
         })
     },
-    rule("DENIED_PATH_REQUIRED", 2, &["path"], |_, _| Some((json!(""), json!({})))),
+    Rule {
+        // Only what adds or removes a rule needs one.
+        except: &[("path", &["E2"])],
+        ..rule("DENIED_PATH_REQUIRED", 2, &["path"], |_, _| Some((json!(""), json!({}))))
+    },
     rule("DENIED_PATH_OUTSIDE_REPO", 2, &["path"], |_, _| Some((json!("../outside.txt"), json!({})))),
     rule("DENIED_FILE_NOT_FOUND", 1, &["path"], |_, _| Some((json!("absent.txt"), json!({})))),
     rule("DENIED_FILE_NOT_UTF8", 2, &["path"], |_, _| Some((json!("latin.txt"), json!({})))),

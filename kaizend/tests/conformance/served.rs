@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kaizen_proto::endpoint::RuntimeDir;
-use kaizend::daemon::Daemon;
+use kaizend::daemon::{Daemon, PEER_PATIENCE};
 use kaizend::registry::Registry;
 use kaizend::transport::listener;
 use serde_json::{Value, json};
@@ -30,7 +30,9 @@ impl Served {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let daemon = runtime.block_on(async {
-            let daemon = Daemon::new(RuntimeDir::at(directory.path().join("run")));
+            let runtime = RuntimeDir::at(directory.path().join("run"));
+            // This program is a test and reads no documents.
+            let daemon = Daemon::with(runtime, PEER_PATIENCE, env!("CARGO_BIN_EXE_kaizend").into());
             let mut registry = Registry::new(daemon.clone());
             kaizend::families::register(&mut registry);
             let listener = listener::bind(&directory.path().join("socket")).unwrap();

@@ -8,6 +8,8 @@ const SUMMARY_TWIN: &[Twin] = &[Twin { field: "summary", rule: TwinRule::Inline 
 
 /// How a document can be cut into chunks.
 pub const CHUNKERS: &[&str] = &["recursive", "sentence", "token", "code", "semantic"];
+/// What E2 does.
+pub const WATCH_ACTIONS: &[&str] = &["status", "list", "add", "remove", "rescan", "pause", "resume"];
 /// What E5 shows.
 pub const KINDS: &[&str] = &["document", "block", "chunk"];
 /// What E5 lists of a document.
@@ -48,6 +50,20 @@ crate::params! {
         ocr: bool,
         /// Mark the document as a test record.
         test: bool,
+    }
+
+    /// What to do about the files that are watched.
+    WatchWanted {
+        /// status (default), list, add, remove, rescan, pause or resume.
+        action: Option<String>,
+        /// The pattern to add or remove, relative to the root: docs/**/*.md, or a directory with all below it.
+        path: Option<String>,
+        /// With add: how much its documents say: normative, official_docs, implementation or design_guidance.
+        authority_tier: Option<String>,
+        /// With add: what the source of its documents is called.
+        source_id: Option<String>,
+        /// With rescan: compare the contents of all files, not only size and time.
+        thorough: bool,
     }
 
     /// A document to cut into chunks.
@@ -201,6 +217,68 @@ crate::outputs! {
         /// How many of them there are.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         refused_count: Option<i64>,
+    }
+
+    /// A rule that says which files are watched.
+    WatchRule {
+        /// Patterns, relative to the root.
+        paths: Vec<String>,
+        /// How much its documents say, when the rule says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        authority_tier: Option<String>,
+        /// What their source is called, when the rule says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source_id: Option<String>,
+        /// Where it stands: kaizen.toml, added (with E2) or default.
+        origin: String,
+    }
+
+    /// A watched file that could not be taken.
+    WatchFailure {
+        /// Path under the root.
+        path: String,
+        /// The denial.
+        code: String,
+        /// What is wrong with it.
+        message: String,
+        /// How often it was tried; 0 for what is no file to read.
+        attempts: i64,
+        /// When it was tried last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<String>,
+    }
+
+    /// How the watching of files goes.
+    WatchReport {
+        /// OK.
+        status: Status,
+        /// What was done.
+        action: String,
+        /// What is watched.
+        rules: Vec<WatchRule>,
+        /// Whether files are left alone at present.
+        paused: bool,
+        /// Whether changes are found by walks, because the system has no watches left.
+        polling: bool,
+        /// When the system reported a change last.
+        last_event: Option<String>,
+        /// When everything was compared with the disk last.
+        last_reconcile: Option<String>,
+        /// Files that wait or are being read.
+        pending: i64,
+        /// Files that could not be read, the first 100.
+        failed: Vec<WatchFailure>,
+        /// How many of them there are.
+        failed_count: i64,
+        /// Directories that are watched.
+        watches: i64,
+        /// Watches that the user may have in all.
+        watch_limit: Option<i64>,
+        /// What a rescan found new, changed or gone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        found: Option<i64>,
+        /// What is to be known.
+        notes: Vec<String>,
     }
 
     /// A document was cut.
@@ -385,6 +463,11 @@ crate::operations! {
     E1 "evidence-ingest-file" "evidence.ingest_file" Write EvidenceIngestFile(FileToIngest) -> Ingested,
         twins: SUMMARY_TWIN, keywords: "import document pdf docx xlsx html markdown read extract chunk index directory folder",
         example: "kaizenctl E1 --path README.md --json";
+
+    /// Show, add, remove, pause or rescan the files that are read by themselves
+    E2 "evidence-watch" "evidence.watch" Plain EvidenceWatch(WatchWanted) -> WatchReport,
+        twins: NO_TWINS, keywords: "watcher directory folder automatic ingest notify reconcile pending failed rules glob",
+        example: "kaizenctl E2 --action add --path \"docs/**/*.md\" --json";
 
     /// Cut a document into chunks anew
     E3 "evidence-chunk" "evidence.chunk" Write EvidenceChunk(DocumentToChunk) -> Chunked,

@@ -113,6 +113,18 @@ crate::outputs! {
         updated_at: String,
     }
 
+    /// Evidence that changed lately.
+    DigestEvidence {
+        /// Documents that were read in the last 7 days, or since the entry that was named; 1,000 stands for more.
+        changed: i64,
+        /// Those of them whose files are gone.
+        missing: i64,
+        /// The paths of the latest.
+        paths: Vec<String>,
+        /// How to look into them.
+        get: String,
+    }
+
     /// How much there is, whatever the lists show.
     DigestCounts {
         /// Active policies.
@@ -177,6 +189,9 @@ crate::outputs! {
         recent_learned: Vec<DigestRecord>,
         /// Active tasks, the last changed first.
         active_tasks: Vec<DigestTask>,
+        /// Evidence that changed lately; absent when there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<DigestEvidence>,
         /// How much there is in all.
         counts: DigestCounts,
         /// By list, what was left out to stay within the size.

@@ -5,6 +5,7 @@
 
 mod directory;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -17,21 +18,24 @@ use serde_json::json;
 
 use super::{chunking, store};
 use crate::care::blocking;
-use crate::care::config::Redaction;
+use crate::care::config::{Config, Redaction};
 use crate::families::{artifact, record};
 use crate::files;
 use crate::ingest::chunk::{self, Chunk, Options};
 use crate::ingest::extract::{self, Extracted, Limits, Source};
+use crate::ingest::watch::Rule;
 use crate::plane::{Caller, Cell, Plane, Row, WriteTx, fault};
 use crate::redaction::{Kind, scan};
 use crate::registry::{Context, WriteOperation};
 
+/// How much a source says when nobody says so.
+const TIER: &str = "implementation";
 /// What is to be masked in the text of a document.
 const MASKED: &[Kind] = &[Kind::Secret, Kind::Personal];
 
 /// What is said of a source, and how its files are read.
 #[derive(Clone, Debug)]
-pub struct Manner {
+pub(super) struct Manner {
     pub(super) summary: Option<String>,
     pub(super) source_id: Option<String>,
     pub(super) authority_tier: String,
@@ -49,9 +53,41 @@ pub struct Manner {
     pub(super) test: bool,
 }
 
+impl Manner {
+    /// How a file is read that a rule names and nobody asked for.
+    ///
+    /// # Errors
+    /// As [`Limits::from_environment`].
+    pub(super) fn by_itself(config: &Config, rule: &Rule) -> Result<Self, Denial> {
+        Ok(Manner {
+            summary: None,
+            source_id: rule.source_id.clone(),
+            authority_tier: rule.authority_tier.clone().unwrap_or_else(|| TIER.to_owned()),
+            version_or_commit: None,
+            license: None,
+            supersedes: None,
+            task_id: None,
+            chunking: Some(Options::default()),
+            redaction: config.evidence.redaction,
+            limits: Limits::from_environment(&BTreeMap::new())?,
+            ocr: false,
+            keep_removed: true,
+            test: false,
+        })
+    }
+}
+
+/// Where files are read for: the plane, the project's root, and the program that reads complicated formats.
+#[derive(Clone, Copy)]
+pub(super) struct Site<'p> {
+    pub(super) plane: &'p Plane,
+    pub(super) root: &'p Path,
+    pub(super) program: &'p Path,
+}
+
 /// A file to read: where it is, what it is called in records, and what tells it from all others.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub(super) struct Target {
     pub(super) file: PathBuf,
     pub(super) shown: String,
     pub(super) key: String,
@@ -106,7 +142,7 @@ pub enum Prepared {
     /// A file.
     Document(Box<Draft>),
     /// A directory whose files are stored.
-    Directory(Ingested),
+    Directory(Box<Ingested>),
 }
 
 impl WriteOperation for EvidenceIngestFile {
@@ -117,20 +153,23 @@ impl WriteOperation for EvidenceIngestFile {
         let resolved = artifact::resolve(root, params.path.as_ref(), params.allow_external)?;
         let manner = manner(context, &params)?;
         if params.recursive {
-            return directory::ingest(context, resolved, manner).await.map(Prepared::Directory);
+            return directory::ingest(context, resolved, manner)
+                .await
+                .map(|told| Prepared::Directory(Box::new(told)));
         }
         let plane = context.plane().await?;
         let target = Target::new(resolved);
         if context.daemon.projects.holds(&target.file) {
             return Err(in_use(&target));
         }
-        draft(&plane, root, target, manner).await.map(|draft| Prepared::Document(Box::new(draft)))
+        let site = Site { plane: &plane, root, program: &context.daemon.program };
+        draft(site, target, manner).await.map(|draft| Prepared::Document(Box::new(draft)))
     }
 
     fn apply(tx: &mut WriteTx<'_>, prepared: &Prepared) -> Result<Ingested, Denial> {
         match prepared {
             Prepared::Document(draft) => store(tx, draft),
-            Prepared::Directory(ingested) => Ok(ingested.clone()),
+            Prepared::Directory(ingested) => Ok((**ingested).clone()),
         }
     }
 }
@@ -167,7 +206,7 @@ fn manner(context: &Context, params: &FileToIngest) -> Result<Manner, Denial> {
     let manner = Manner {
         summary: params.summary.clone(),
         source_id: text(&params.source_id),
-        authority_tier: record::given_or(params.authority_tier.clone(), "implementation"),
+        authority_tier: record::given_or(params.authority_tier.clone(), TIER),
         version_or_commit: text(&params.version_or_commit),
         license: text(&params.license),
         supersedes: text(&params.supersedes),
@@ -193,12 +232,7 @@ fn manner(context: &Context, params: &FileToIngest) -> Result<Manner, Denial> {
 ///
 /// # Errors
 /// What keeps it from being read, or what is wrong with what is said of it.
-pub(super) async fn draft(
-    plane: &Plane,
-    root: &Path,
-    target: Target,
-    manner: Manner,
-) -> Result<Draft, Denial> {
+pub(super) async fn draft(site: Site<'_>, target: Target, manner: Manner) -> Result<Draft, Denial> {
     let extension = extract::extension_of(&target.file);
     extract::check(&extension, manner.ocr)?;
     let contents = {
@@ -215,12 +249,12 @@ pub(super) async fn draft(
         target,
         manner,
     };
-    if is_known(plane, root, &mut draft).await? {
+    if is_known(site, &mut draft).await? {
         return Ok(draft);
     }
     let path = draft.target.file.display().to_string();
     let job = extract::Job { path, extension, source: Source::Bytes(contents.bytes), ocr: draft.manner.ocr };
-    let extracted = extract::extract_file(job, &draft.manner.limits, &extract::own_program()).await?;
+    let extracted = extract::extract_file(job, &draft.manner.limits, site.program).await?;
     let (redaction, chunking) = (draft.manner.redaction, draft.manner.chunking);
     let (extracted, chunks, redactions) = blocking(move || {
         let mut extracted = extracted;
@@ -283,8 +317,8 @@ fn read(target: &Target, most: u64) -> Result<Contents, Denial> {
 
 /// Whether nothing of the file needs to be read: this version has been, or the same bytes were at another place that has
 /// none now.
-async fn is_known(plane: &Plane, root: &Path, draft: &mut Draft) -> Result<bool, Denial> {
-    let mut tx = plane.read().await?;
+async fn is_known(site: Site<'_>, draft: &mut Draft) -> Result<bool, Denial> {
+    let mut tx = site.plane.read().await?;
     let test = Cell::from(draft.manner.test);
     let latest = tx.query_row(store::LATEST, &[Cell::Text(&draft.target.key), test]).await?;
     if let Some(latest) = latest {
@@ -300,7 +334,7 @@ async fn is_known(plane: &Plane, root: &Path, draft: &mut Draft) -> Result<bool,
         .iter()
         .find(|twin| {
             let key = twin.text("origin_key");
-            !key.starts_with("external:") && std::fs::symlink_metadata(root.join(key)).is_err()
+            !key.starts_with("external:") && std::fs::symlink_metadata(site.root.join(key)).is_err()
         })
         .map(|twin| twin.text("id").to_owned());
     Ok(draft.moved.is_some())

@@ -20,6 +20,16 @@ pub(super) fn fit(digest: &mut Digest, only: Option<&str>) {
     if total <= MAX_BYTES {
         return;
     }
+    // A search finds what the paths would say.
+    if let Some(evidence) = &mut digest.evidence
+        && !evidence.paths.is_empty()
+    {
+        evidence.paths.clear();
+        total = size(digest);
+        if total <= MAX_BYTES {
+            return;
+        }
+    }
     if only == Some("active_tasks") {
         // Asked for alone: more of them beat whole texts.
         let mut shortened = 0;

@@ -14,6 +14,7 @@ use super::limits::Limits;
 
 mod layout;
 mod lines;
+mod widths;
 
 use lines::{Glyph, Lines};
 
@@ -21,7 +22,7 @@ use lines::{Glyph, Lines};
 pub(super) fn pdf(bytes: &[u8], blocks: &mut Collector<'_>) -> Result<u32, Fault> {
     let limits = blocks.limits();
     let document = guarded(|| Document::load_mem(bytes)).map_err(unreadable)?;
-    let document = match document {
+    let mut document = match document {
         Ok(document) if document.is_encrypted() || document.was_encrypted() => return Err(encrypted()),
         Ok(document) => document,
         Err(
@@ -32,6 +33,7 @@ pub(super) fn pdf(bytes: &[u8], blocks: &mut Collector<'_>) -> Result<u32, Fault
         ) => return Err(encrypted()),
         Err(error) => return Err(unreadable(error.to_string())),
     };
+    widths::mend(&mut document);
     let pages = document.get_pages().len();
     if pages as u64 > limits.pdf_pages {
         let denial = Denial::new(Code::PdfTooManyPages).with("pages", pages);

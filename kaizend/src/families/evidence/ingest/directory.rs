@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::families::evidence::{FileRefused, Ingested};
 
-use super::{Manner, Target, draft};
+use super::{Manner, Site, Target, draft};
 use crate::care::blocking;
 use crate::families::artifact;
-use crate::plane::Plane;
 use crate::registry::Context;
 
 /// Files that the reply names when they could not be read.
@@ -29,13 +28,14 @@ pub(super) async fn ingest(
     let (root, below) = (context.binding.root()?.clone(), directory.file.clone());
     let files = blocking(move || Ok(files_below(&below))).await?;
     let plane = context.plane().await?;
+    let site = Site { plane: &plane, root: &root, program: &context.daemon.program };
     let external = directory.shown.starts_with("external:");
     let (mut ingested, mut unchanged, mut refused) = (0, 0, Vec::new());
     let mut refused_count = 0;
     for file in files {
         let resolved = artifact::resolve(&root, file.to_str().map(str::to_owned).as_ref(), external);
         let outcome = match resolved {
-            Ok(resolved) => one(context, &plane, &root, Target::new(resolved), manner.clone()).await,
+            Ok(resolved) => one(context, site, Target::new(resolved), manner.clone()).await,
             Err(denial) => Err(denial),
         };
         match outcome {
@@ -62,18 +62,12 @@ pub(super) async fn ingest(
 }
 
 /// Reads and stores one file. Says whether it was known already.
-async fn one(
-    context: &Context,
-    plane: &Plane,
-    root: &Path,
-    target: Target,
-    manner: Manner,
-) -> Result<bool, Denial> {
+async fn one(context: &Context, site: Site<'_>, target: Target, manner: Manner) -> Result<bool, Denial> {
     if context.daemon.projects.holds(&target.file) {
         return Err(super::in_use(&target));
     }
-    let draft = draft(plane, root, target, manner).await?;
-    let stored = super::write(plane, "E1", context.binding.caller.clone(), draft).await?;
+    let draft = draft(site, target, manner).await?;
+    let stored = super::write(site.plane, "E1", context.binding.caller.clone(), draft).await?;
     Ok(stored.unchanged)
 }
 

@@ -33,14 +33,13 @@ pub(super) fn layout(lines: Vec<Line>, blocks: &mut Collector<'_>) -> Result<(),
         blocks.set_page(paragraph.lines[0].page);
         match paragraph.kind {
             Kind::Table => table(paragraph.lines, blocks)?,
-            Kind::Item => blocks.push(BlockKind::ListItem, &joined(paragraph.lines))?,
-            Kind::Text => {
-                let level = is_short(paragraph.lines)
-                    .then(|| sizes.iter().position(|size| *size == tenths(paragraph.lines[0].size)))
-                    .flatten();
+            Kind::Item | Kind::Text => {
+                let size = may_be_heading(&paragraph).then(|| tenths(paragraph.lines[0].size));
+                let level = size.and_then(|size| sizes.iter().position(|known| *known == size));
                 let text = joined(paragraph.lines);
                 match level {
                     Some(level) => blocks.heading(u8::try_from(level + 1).unwrap_or(6).min(6), &text)?,
+                    None if paragraph.kind == Kind::Item => blocks.push(BlockKind::ListItem, &text)?,
                     None => blocks.push(BlockKind::Text, &text)?,
                 }
             }
@@ -120,16 +119,19 @@ fn pattern(text: &str) -> String {
     pattern
 }
 
-/// The median distance between lines that follow each other, as a part of their size.
+/// The distance that most lines have from the one before, as a part of their size.
 fn usual_leading(lines: &[Line]) -> f64 {
     let pairs = lines.iter().zip(lines.iter().skip(1));
-    let mut distances: Vec<f64> = pairs
+    let mut counts: HashMap<i64, usize> = HashMap::new();
+    pairs
         .filter(|(one, other)| one.page == other.page && is_alike(one, other) && overlap(one, other))
         .map(|(one, other)| (one.height - other.height) / one.size)
         .filter(|distance| (0.5..2.5).contains(distance))
-        .collect();
-    distances.sort_by(f64::total_cmp);
-    distances.get(distances.len() / 2).copied().unwrap_or(LEADING).max(1.0)
+        .for_each(|distance| *counts.entry(tenths(distance)).or_insert(0) += 1);
+    let usual = counts.into_iter().max_by_key(|(distance, count)| (*count, -*distance));
+    #[expect(clippy::cast_precision_loss, reason = "at most 25")]
+    let usual = usual.map_or(LEADING, |(distance, _)| distance as f64 / 10.0);
+    usual.max(1.0)
 }
 
 /// Whether two lines have the same direction and about the same size.
@@ -201,7 +203,7 @@ fn goes_on(paragraph: &[Line], line: &Line, mark: Option<Mark>, leading: f64) ->
         return !line.text.trim().is_empty();
     }
     let distance = last.height - line.height;
-    if distance <= 0.0 || distance > 1.3 * leading * last.size || !overlap(last, line) {
+    if distance <= 0.0 || distance > 1.25 * leading * last.size || !overlap(last, line) {
         return false;
     }
     // A first line that is indented begins a paragraph where the lines before it were not.
@@ -237,8 +239,12 @@ fn marker(text: &str) -> Option<Mark> {
     counts.then_some(Mark::Number)
 }
 
-/// Whether lines are few and short enough for a heading.
-fn is_short(lines: &[Line]) -> bool {
+/// Whether a paragraph is short enough for a heading, and no mark says that it is an item.
+fn may_be_heading(paragraph: &Paragraph<'_>) -> bool {
+    let lines = paragraph.lines;
+    if paragraph.kind == Kind::Table || !matches!(marker(&lines[0].text), None | Some(Mark::Number)) {
+        return false;
+    }
     let characters: usize = lines.iter().map(|line| line.text.chars().count()).sum();
     lines.len() <= LONGEST_HEADING.1
         && characters <= LONGEST_HEADING.0
@@ -255,8 +261,7 @@ fn heading_sizes(lines: &[Line], paragraphs: &[Paragraph<'_>]) -> Vec<i64> {
     let usual = counts.into_iter().max_by_key(|(size, count)| (*count, -*size)).map_or(0, |(size, _)| size);
     #[expect(clippy::cast_precision_loss, reason = "sizes of letters")]
     let is_large = |size: &i64| *size as f64 >= usual as f64 * HEADING;
-    let texts =
-        paragraphs.iter().filter(|paragraph| paragraph.kind == Kind::Text && is_short(paragraph.lines));
+    let texts = paragraphs.iter().filter(|paragraph| may_be_heading(paragraph));
     let mut sizes: Vec<i64> =
         texts.map(|paragraph| tenths(paragraph.lines[0].size)).filter(is_large).collect();
     sizes.sort_unstable_by(|one, other| other.cmp(one));

@@ -5,7 +5,7 @@ use unicode_normalization::UnicodeNormalization as _;
 /// Part of the size that a gap must have to be a space, when none is drawn.
 const SPACE: f64 = 0.15;
 /// Part of the size that a gap must have to separate the cells of a row.
-const CELL: f64 = 1.8;
+const CELL: f64 = 1.0;
 /// Part of the size by which glyphs of one line may stand higher or lower: exponents and indices.
 const RISE: f64 = 0.5;
 
@@ -93,8 +93,9 @@ impl Lines {
             }
         }
         self.space = false;
-        if glyph.size > line.size * 1.05 && line.text.chars().count() < 3 {
-            // An initial or an exponent says less about the size than what follows.
+        let differs = (glyph.size / line.size).max(line.size / glyph.size) > 1.05;
+        if differs && line.text.chars().count() < 3 {
+            // A bullet, an initial or an exponent says less about a line than what follows.
             line.size = glyph.size;
             line.height = across;
         }
@@ -137,9 +138,22 @@ impl Lines {
         if self.done.last().is_some_and(same) {
             return;
         }
+        let first = line.cells.first().map_or("", |cell| line.text[..*cell].trim());
+        if is_mark(first) {
+            // The gap after an item's mark makes no row.
+            line.cells.remove(0);
+        }
         normalise(&mut line);
         self.done.push(line);
     }
+}
+
+/// Whether a text is but a bullet, a dash or a number with a point.
+fn is_mark(text: &str) -> bool {
+    let number = text.trim_start_matches('(').strip_suffix(['.', ')']);
+    let is_number =
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
+    is_number || (text.chars().count() == 1 && !text.contains(char::is_alphanumeric))
 }
 
 /// Brings the text into the normal form of compatibility: ligatures become letters. The cells move with it.
