@@ -58,7 +58,8 @@ fn samples(quick: bool, full: usize) -> usize {
 /// What keeps it from measuring. A figure that misses its target is printed and is no error.
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     if cfg!(debug_assertions) {
-        return run_optimised();
+        // The references are Rust too: unoptimised they would flatter the daemon, which is measured as it is released.
+        return place::run_optimised();
     }
     let program = place::daemon_program(options.daemon.as_deref())?;
     let client = client_program(options.client.as_deref())?;
@@ -112,14 +113,6 @@ impl Bench {
         }
         Ok(())
     }
-}
-
-/// The references are Rust too: unoptimised they would flatter the daemon, which is measured as it is released.
-fn run_optimised() -> anyhow::Result<ExitCode> {
-    place::cargo(&["--release", "--package", "xtask"], None)?;
-    let mut command = Command::new(place::built(&["release", "xtask"])?);
-    let status = command.args(std::env::args_os().skip(1)).status()?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// kaizenctl as setup.sh builds it: static where that works, so that no loader runs at each call.

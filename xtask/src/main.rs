@@ -9,6 +9,8 @@ mod explain;
 mod place;
 mod random;
 #[cfg(unix)]
+mod retrieval;
+#[cfg(unix)]
 mod seed;
 #[cfg(unix)]
 mod wire;
@@ -40,6 +42,9 @@ enum Chore {
     /// Measure the promised figures, each beside its reference
     #[cfg(unix)]
     Bench(bench::Options),
+    /// Ingest documents that other people wrote, and find the passages that answer questions about them
+    #[cfg(unix)]
+    Retrieval(retrieval::Options),
     /// The reference for ping
     #[cfg(unix)]
     #[command(hide = true)]
@@ -57,6 +62,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Chore::Explain(options) => explain::run(&options),
         #[cfg(unix)]
         Chore::Bench(options) => bench::run(&options),
+        #[cfg(unix)]
+        Chore::Retrieval(options) => retrieval::run(&options),
         #[cfg(unix)]
         Chore::Echo { socket } => bench::echo(&socket).map(|()| ExitCode::SUCCESS),
     }

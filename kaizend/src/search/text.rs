@@ -1,7 +1,7 @@
 //! Finding chunks by their words, ranked by bm25, or by a text as it is written.
 //!
 //! Ranking a word that every chunk has would cost as much as reading the whole index, so of the chunks that fit only the
-//! newest [`RANKED`] are ranked. A text that is looked for as it is written is narrowed down by the words that must stand
+//! newest [`RANKED`] are ranked. Where any word will do, the rarest choose the chunks, so that those are all that fit. A text that is looked for as it is written is narrowed down by the words that must stand
 //! in it whole; where there are none, the chunks themselves are read, the newest first, for [`SCANNING`] at the most.
 
 use std::time::{Duration, Instant};
@@ -137,6 +137,35 @@ pub async fn ranked(
     Ok(Page { rows, is_cut })
 }
 
+/// Of expressions of which any will do, those that choose the chunks best: the rarest, as long as all chunks that have one
+/// can be ranked. A question in natural words has some that nearly every chunk has; with them all chunks would fit, and only
+/// the newest be ranked. At least one is kept, and none that is found nowhere.
+///
+/// # Errors
+/// What SQLite denies.
+pub async fn rarest(tx: &mut ReadTx, expressions: Vec<String>) -> Result<Vec<String>, Denial> {
+    let sql = "SELECT count(*) AS chunks FROM (SELECT 1 FROM evidence_words WHERE evidence_words MATCH $1 LIMIT $2)";
+    let mut counted = Vec::new();
+    for expression in expressions {
+        let row = tx.query_row(sql, &[Cell::Text(&expression), Cell::Integer(RANKED + 1)]).await?;
+        counted.push((row.map_or(0, |row| row.integer("chunks")), expression));
+    }
+    Ok(affordable(counted))
+}
+
+/// The rarest of these, which together occur in no more chunks than can be ranked.
+fn affordable(mut counted: Vec<(i64, String)>) -> Vec<String> {
+    counted.retain(|(chunks, _)| *chunks > 0);
+    counted.sort_by_key(|(chunks, _)| *chunks);
+    let mut together = 0;
+    let mut fits = |chunks: i64| {
+        let is_first = together == 0;
+        together += chunks;
+        is_first || together <= RANKED
+    };
+    counted.into_iter().take_while(|(chunks, _)| fits(*chunks)).map(|(_, expression)| expression).collect()
+}
+
 /// Where a chunk stands in the order of a search.
 async fn place(tx: &mut ReadTx, expression: &str, id: &str) -> Result<Row, Denial> {
     // The full-text engine takes a rowid that is NULL for none at all, so the number is looked up first.
@@ -250,6 +279,17 @@ fn whole_words(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn common_words_do_not_choose_the_chunks() {
+        let counted =
+            |all: &[(i64, &str)]| all.iter().map(|(chunks, word)| (*chunks, (*word).to_owned())).collect();
+        let words = [(RANKED + 1, "the"), (0, "xyzzy"), (RANKED - 10, "file"), (7, "fsync")];
+        assert_eq!(affordable(counted(&words)), ["fsync", "file"]);
+        assert_eq!(affordable(counted(&[(8, "fsync"), (RANKED - 7, "file")])), ["fsync"]);
+        assert_eq!(affordable(counted(&[(RANKED + 1, "the"), (RANKED + 1, "of")])), ["the"]);
+        assert!(affordable(counted(&[(0, "xyzzy")])).is_empty());
+    }
 
     #[test]
     fn only_words_that_must_stand_whole_narrow_a_text_down() {

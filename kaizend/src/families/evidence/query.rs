@@ -134,23 +134,51 @@ async fn find_in(
         }
     }
     let terms = passage::terms(query);
-    let mut ways = Vec::new();
-    if !terms.is_empty() {
-        ways.push(("fts", passage::expression(&terms, " AND ")));
-    }
-    if terms.len() > 1 {
-        ways.push(("fts(any)", passage::expression(&terms, " OR ")));
-    }
-    for (mode, expression) in ways {
+    for way in [Way::All, Way::Rarest, Way::Any] {
+        let Some(expression) = way.expression(tx, &terms).await? else { continue };
         let page = text::ranked(tx, filter, &expression, first).await?;
         if !page.rows.is_empty() {
             let page =
                 if place.1.is_some() { text::ranked(tx, filter, &expression, place).await? } else { page };
-            return found(mode, page);
+            return found(way.mode(), page);
         }
     }
     let page = if is_written { Page::default() } else { text::literal(tx, filter, query, place).await? };
     found("like", page)
+}
+
+/// How the words of a query are looked for.
+#[derive(Clone, Copy)]
+enum Way {
+    All,
+    /// The rarest words choose the chunks, the others rank them too.
+    Rarest,
+    /// With a filter, the rarest words may stand in none of the chunks that count.
+    Any,
+}
+
+impl Way {
+    fn mode(self) -> &'static str {
+        match self {
+            Way::All => "fts",
+            Way::Rarest | Way::Any => "fts(any)",
+        }
+    }
+
+    /// The full-text expression; none when there is nothing to look for this way.
+    async fn expression(self, tx: &mut ReadTx, terms: &[Term]) -> Result<Option<String>, Denial> {
+        let any = || passage::expression(terms, " OR ");
+        Ok(match self {
+            Way::All => (!terms.is_empty()).then(|| passage::expression(terms, " AND ")),
+            _ if terms.len() < 2 => None,
+            Way::Rarest => {
+                let each = terms.iter().map(|term| passage::expression(std::slice::from_ref(term), " OR "));
+                let rarest = text::rarest(tx, each.collect()).await?;
+                (!rarest.is_empty()).then(|| format!("({}) AND ({})", rarest.join(" OR "), any()))
+            }
+            Way::Any => Some(any()),
+        })
+    }
 }
 
 /// Whether a query is one piece in which something stands that parts words: `a_b`, `std::mem`, `50%`.
