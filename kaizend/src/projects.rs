@@ -284,6 +284,20 @@ impl Projects {
         }
     }
 
+    /// Stops all watchers, which are tasks that end for nothing else.
+    pub(crate) async fn stop_watching(&self) {
+        let slots: Vec<_> = self.lock().values().cloned().collect();
+        for slot in slots {
+            let watching = match &mut slot.lock().await.open {
+                Some(open) => std::mem::replace(&mut open.watching, Watching::Beginning),
+                None => continue,
+            };
+            if let Watching::Begun(watched) = watching {
+                watched.watcher.stop().await;
+            }
+        }
+    }
+
     /// The watcher of a connection's project, when there is one.
     pub(crate) async fn watched(&self, db_path: &Path) -> Option<Watched> {
         let slot = self.lock().get(&key(db_path)?).cloned()?;

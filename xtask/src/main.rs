@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 mod bench;
+#[cfg(unix)]
+mod burst;
 mod contract;
 mod crash;
 #[cfg(unix)]
@@ -36,6 +38,9 @@ enum Chore {
     },
     /// Kill the daemon in the middle of writes, again and again, and compare what is stored with what it acknowledged
     Crash(crash::Options),
+    /// Write a burst of files while clients write records, kill the daemon in the middle, and compare
+    #[cfg(unix)]
+    Burst(burst::Options),
     /// Look at the query plan of every statement that reading runs on a large data plane; none may read a whole table
     #[cfg(unix)]
     Explain(explain::Options),
@@ -58,6 +63,8 @@ fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().chore {
         Chore::Contract { check } => contract::run(check),
         Chore::Crash(options) => crash::run(&options),
+        #[cfg(unix)]
+        Chore::Burst(options) => burst::run(&options),
         #[cfg(unix)]
         Chore::Explain(options) => explain::run(&options),
         #[cfg(unix)]

@@ -66,6 +66,7 @@ pub(super) async fn drain(
     accepting.abort();
     remove_socket(&runtime.socket(), socket);
     let until = Instant::now() + PATIENCE;
+    daemon.projects.stop_watching().await;
     while daemon.calls() > 0 && Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

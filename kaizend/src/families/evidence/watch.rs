@@ -92,6 +92,7 @@ impl Wanted {
                 origin: "default".into(),
             });
         }
+        rules.extend(self.added.iter().map(shown("added")));
         rules
     }
 }
