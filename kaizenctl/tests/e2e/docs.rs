@@ -26,6 +26,7 @@ const FIRST_WORDS: &[&str] = &["kaizenctl", "cd", "mkdir", "printf", "echo", "ex
 
 /// The words that stand for a record's id, and the call that makes such a record.
 const PLACEHOLDERS: &[(&str, &str)] = &[
+    ("DOCUMENT_ID", "E1 --path README.md"),
     ("TASK_ID", r#"W1 --title "T" --summary "S.""#),
     ("PLAN_ID", r#"W3 --title "T" --summary "S.""#),
     ("GOTCHA_ID", r#"G1 --title "T" --summary "S." --body "B""#),
@@ -48,6 +49,7 @@ const PLACEHOLDERS: &[(&str, &str)] = &[
 
 /// Files that examples name, which a reader has and a fresh project has not.
 const FILES: &[(&str, &str)] = &[
+    ("README.md", "# A project\n\nIt has a log, and writes a checkpoint of the log.\n"),
     ("docs/report.md", "# A report\n"),
     ("AGENTS.md", "The loop waits a minute. Then it ends.\n"),
     ("Cargo.lock", "version = 4\n"),
@@ -82,6 +84,7 @@ impl Names {
             let prefix = id.split('_').next().unwrap();
             let word = match prefix {
                 "t" => "TASK_ID",
+                "ed" => "DOCUMENT_ID",
                 "p" => "PLAN_ID",
                 "g" => "GOTCHA_ID",
                 "l" => "LEARNING_ID",

@@ -143,6 +143,10 @@ async fn start(daemon: &Arc<Daemon>, root: &Path, plane: &Arc<Plane>) -> Result<
     }
     let begun = Watched { watcher: Arc::new(watcher), is_asked_for };
     daemon.projects.watch(plane.db_path(), Some(begun)).await;
+    if daemon.draining.is_cancelled() {
+        // Whoever ends the daemon may have looked before it was there.
+        daemon.projects.stop_watching().await;
+    }
     Ok(())
 }
 

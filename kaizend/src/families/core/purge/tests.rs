@@ -186,7 +186,7 @@ async fn what_belongs_to_a_test_record_goes_with_it() {
         assert_eq!(lab.count(table), left, "{table}");
     }
     // The links that were cut are in the journal too.
-    lab.assert_sound().await;
+    lab.assert_journalled().await;
 }
 
 #[tokio::test]
