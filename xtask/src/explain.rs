@@ -22,6 +22,9 @@ use crate::seed;
 /// Records that are made while the daemon logs, so that the statements of writing operations are seen too.
 const WRITTEN: usize = 200;
 
+/// Documents beside the records.
+const DOCUMENTS: usize = 500;
+
 /// What is asked for.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -49,6 +52,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let mut daemon = place.start()?;
     let mut seeded = seed::seed(&daemon.socket, &project, options.records, seed::MIX, &mut random)?;
     seeded.add_file(&daemon.socket, &project)?;
+    seeded.add_documents(&daemon.socket, &project, DOCUMENTS)?;
     daemon.kill()?;
     println!("explain: {} records after {:.0} s", options.records, started.elapsed().as_secs_f64());
 

@@ -86,6 +86,31 @@ impl Seeded {
         Ok(())
     }
 
+    /// Makes documents of some files that are there.
+    pub(crate) fn add_documents(
+        &mut self,
+        socket: &Path,
+        project: &Project,
+        count: usize,
+    ) -> anyhow::Result<()> {
+        let mut line = Line::bound(socket, project)?;
+        let mut random = Random::new(count as u64);
+        for number in 0..count {
+            let name = format!("notes/{number}.md");
+            let file = project.root.join(&name);
+            std::fs::create_dir_all(file.parent().context("a directory")?)?;
+            let rare = if number.is_multiple_of(50) { RARE } else { "" };
+            std::fs::write(file, format!("# {}\n\n{rare} re {}\n", random.words(3), random.words(200)))?;
+            let request = write_request("evidence.ingest_file", json!({"path": name}));
+            let id = id_of(line.call(&request)?).context("the document's id")?;
+            self.ids.entry("E1").or_default().push(id);
+        }
+        let found = line.json("evidence.query", &json!({"query": RARE, "limit": 1}))?;
+        let chunk = found["records"][0]["id"].as_str().context("a chunk's id")?.to_owned();
+        self.ids.entry("a chunk").or_default().push(chunk);
+        Ok(())
+    }
+
     fn unpromoted(&mut self, operation: &'static str) -> Option<String> {
         let at = self.promoted.entry(operation).or_default();
         let id = self.ids.get(operation)?.get(*at)?;

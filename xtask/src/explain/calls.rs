@@ -34,8 +34,8 @@ const KINDS: &[&str] = &[
     "proof",
     "verification",
 ];
-/// What an operation says that has a filter in common with others, but does not take it.
-const NOT_TAKEN: &str = "DENIED_FILTER_UNSUPPORTED";
+/// What an operation says that has a filter in common with others but does not take it, or that lacks what it needs.
+const NOT_TAKEN: [&str; 2] = ["DENIED_FILTER_UNSUPPORTED", "DENIED_BACKEND_UNCONFIGURED"];
 
 /// What was called.
 #[derive(Default)]
@@ -111,7 +111,7 @@ impl Caller {
                     Err(denial) => refusal = denial,
                 }
             }
-            if !is_taken && !refusal.contains(NOT_TAKEN) {
+            if !is_taken && !NOT_TAKEN.iter().any(|code| refusal.contains(code)) {
                 self.walk.faults.push(format!("{} --{name}: {refusal}", card.code));
             }
         }
@@ -202,6 +202,7 @@ fn values_of(card: &Card, name: &str, schema: &Value, seeded: &Seeded) -> Vec<Va
         "trace_id" => {
             first("T1").into_iter().chain(seeded.traces().first().map(|trace| json!(trace))).collect()
         }
+        "document_id" => first("E1").into_iter().collect(),
         "review_id" => first("I1").into_iter().collect(),
         // A record of each kind; most operations take one of them.
         _ if name == "id" || name == "after" => {
