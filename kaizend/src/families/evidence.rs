@@ -1,7 +1,7 @@
 //! Evidence (E): files that are read, taken apart into blocks and chunks, and found again by what they say.
 //!
-//! [`ingest`] reads a file, [`store`] keeps documents and their versions, [`chunking`] cuts them, [`query`] finds chunks,
-//! [`inspect`] shows them, and [`watch`] reads by itself what the rules name.
+//! `ingest` reads a file, `store` keeps documents and their versions, `chunking` cuts them, `query` finds chunks,
+//! `inspect` shows them, and `watch` reads by itself what the rules name.
 
 mod chunking;
 mod ingest;
