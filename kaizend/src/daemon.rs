@@ -1,14 +1,14 @@
 //! The daemon's own state: its projects, its connections, and whether it is on its way out.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use kaizen_proto::denial::{Code, Denial};
 use kaizen_proto::endpoint::RuntimeDir;
-use kaizen_proto::hello::{DaemonStatus, PROTOCOL, RootSource};
+use kaizen_proto::hello::{DaemonStatus, PROTOCOL, RootSource, WatchState};
 use kaizen_proto::time::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,6 +20,9 @@ use crate::projects::Projects;
 
 /// How long a peer may leave its replies unread, unless the daemon is told otherwise.
 pub const PEER_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a watcher may take to say how it is, so that the status is told whatever it does.
+const WATCHER_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What `hello` bound a connection to.
 #[derive(Clone, Debug, Default)]
@@ -150,7 +153,11 @@ impl Daemon {
     }
 
     /// The reply to `status`.
-    pub fn status(&self) -> DaemonStatus {
+    pub async fn status(&self) -> DaemonStatus {
+        let mut projects = self.projects.status();
+        for project in &mut projects {
+            project.evidence = self.watch_state(Path::new(&project.db_path)).await;
+        }
         DaemonStatus {
             version: kaizen_proto::VERSION.into(),
             protocol: PROTOCOL,
@@ -159,8 +166,27 @@ impl Daemon {
             endpoint: self.runtime.socket().display().to_string(),
             connections: self.connections(),
             draining: self.draining.is_cancelled(),
-            projects: self.projects.status(),
+            projects,
         }
+    }
+
+    /// How the watching of an open project's files goes; none when it does not say so in time.
+    pub(crate) async fn watch_state(&self, db_path: &Path) -> Option<WatchState> {
+        let asking = async {
+            let watched = self.projects.watched(db_path).await?;
+            let status = watched.watcher.status().await.ok()?;
+            Some(WatchState {
+                pending: status.pending,
+                failed: status.failed.len() + status.refused_total,
+                paused: status.paused,
+                polling: status.polling,
+                last_event: status.last_event.map(|at| at.to_string()),
+                last_reconcile: status.last_reconcile.map(|at| at.to_string()),
+                watches: status.watches,
+                watch_limit: status.watch_limit,
+            })
+        };
+        tokio::time::timeout(WATCHER_PATIENCE, asking).await.ok().flatten()
     }
 }
 

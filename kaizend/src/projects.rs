@@ -398,6 +398,7 @@ impl Projects {
                     seq: open.plane.seq(),
                     wal_bytes: open.plane.wal_bytes(),
                     idle_s: open.plane.idle_seconds(),
+                    evidence: None,
                 })
             })
             .collect();

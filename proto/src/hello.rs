@@ -122,6 +122,30 @@ pub struct ProjectStatus {
     pub wal_bytes: u64,
     /// Seconds since the last call.
     pub idle_s: u64,
+    /// How the watching of its files goes; absent while it has not begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<WatchState>,
+}
+
+/// How the watching of a project's files goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WatchState {
+    /// Files that wait or are being read.
+    pub pending: usize,
+    /// Files that could not be read.
+    pub failed: usize,
+    /// Whether files are left alone at present.
+    pub paused: bool,
+    /// Whether changes are found by walks, because the system has no watches left.
+    pub polling: bool,
+    /// When the system reported a change last.
+    pub last_event: Option<String>,
+    /// When everything was compared with the disk last.
+    pub last_reconcile: Option<String>,
+    /// Directories that are watched.
+    pub watches: usize,
+    /// Watches that the user may have in all.
+    pub watch_limit: Option<usize>,
 }
 
 /// The reply to `status`.

@@ -3,6 +3,7 @@
 //! rounds' ratios beside it.
 
 mod calls;
+mod evidence;
 mod figure;
 mod idle;
 mod processes;
@@ -25,8 +26,11 @@ pub(crate) struct Options {
     /// A short form that only shows that everything works
     #[arg(long)]
     quick: bool,
-    /// Only the parts named: writes, ping, processes, reads, idle, cold
+    /// Only the parts named: writes, ping, processes, reads, evidence, idle, cold
     parts: Vec<String>,
+    /// Chunks that passages are looked for among
+    #[arg(long, default_value_t = 100_000)]
+    chunks: usize,
     /// Another daemon than this release's
     #[arg(long)]
     daemon: Option<PathBuf>,
@@ -45,6 +49,7 @@ struct Bench {
     daemon: Daemon,
     random: Random,
     projects: usize,
+    chunks: usize,
 }
 
 /// Calls of each side in a round: so many, or the fewest that make a median.
@@ -79,6 +84,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         daemon,
         random: Random::new(1),
         projects: 0,
+        chunks: options.chunks,
     };
     let wants = |part: &str| options.parts.is_empty() || options.parts.iter().any(|wanted| wanted == part);
     bench.measure(wants)?;
@@ -104,6 +110,9 @@ impl Bench {
         }
         if wants("reads") {
             reads::run(self)?.iter().for_each(|figure| println!("{figure}"));
+        }
+        if wants("evidence") {
+            evidence::run(self)?.iter().for_each(|figure| println!("{figure}"));
         }
         if wants("idle") {
             idle::run(self)?;

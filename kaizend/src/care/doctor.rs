@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use kaizen_proto::denial::Denial;
 use kaizen_proto::families::core::{Examined, Finding, WhatToExamine};
+use kaizen_proto::hello::WatchState;
 use kaizen_proto::operation::Status;
 
 use super::backup::{self, Backup, Head};
@@ -62,7 +63,7 @@ impl Findings {
 pub async fn examine(context: &Context, params: WhatToExamine) -> Result<Examined, Denial> {
     let root = context.binding.root()?.clone();
     let mut findings = Findings::default();
-    running(context, &mut findings);
+    running(context, &mut findings).await;
     let settings = root.join("kaizen.toml");
     if settings.exists() {
         findings.ok("config", format!("{} is understood", settings.display()));
@@ -84,6 +85,7 @@ pub async fn examine(context: &Context, params: WhatToExamine) -> Result<Examine
     };
     if let Some(plane) = &plane {
         opened(plane, &mut findings).await;
+        evidence(context.daemon.watch_state(plane.db_path()).await, &mut findings);
     }
     let schedule = context.daemon.projects.schedule(&context.binding).await;
     let asked = context.binding.config.schedule().is_some();
@@ -109,8 +111,8 @@ pub async fn examine(context: &Context, params: WhatToExamine) -> Result<Examine
     Ok(Examined { status: Status::Ok, message, healthy: failed == 0, failed, warned, findings })
 }
 
-fn running(context: &Context, findings: &mut Findings) {
-    let status = context.daemon.status();
+async fn running(context: &Context, findings: &mut Findings) {
+    let status = context.daemon.status().await;
     findings.ok(
         "daemon",
         format!("kaizend {} runs as process {} since {} s", status.version, status.pid, status.uptime_s),
@@ -118,6 +120,38 @@ fn running(context: &Context, findings: &mut Findings) {
     let runtime = &context.daemon.runtime;
     private(runtime.path(), "runtime", findings);
     private(&runtime.socket(), "socket", findings);
+}
+
+/// How the files of the project are kept in step.
+fn evidence(state: Option<WatchState>, findings: &mut Findings) {
+    let Some(state) = state else {
+        return findings.ok("evidence", "the watching of files has not begun yet; E2 shows it");
+    };
+    let compared = state.last_reconcile.as_deref().unwrap_or("never");
+    let said = format!(
+        "{} directories are watched, {} files wait, everything was compared last: {compared}",
+        state.watches, state.pending
+    );
+    if state.polling {
+        let fix = "sudo sysctl fs.inotify.max_user_watches=524288, then `kaizenctl E2 --action rescan`";
+        return findings.warn(
+            "evidence",
+            format!("no inotify watches are left, so files are found by walks; {said}"),
+            fix,
+        );
+    }
+    if state.failed > 0 {
+        let detail = format!("{} files could not be read; {said}", state.failed);
+        return findings.warn("evidence", detail, "See which and why: `kaizenctl E2`.");
+    }
+    if state.paused {
+        return findings.warn(
+            "evidence",
+            format!("files are left alone; {said}"),
+            "`kaizenctl E2 --action resume`",
+        );
+    }
+    findings.ok("evidence", said);
 }
 
 /// Whether nobody else may use a file or directory.

@@ -181,7 +181,11 @@ impl Connection {
         let id = asked.clone().unwrap_or(Id::Null);
         match name {
             method::HELLO => ready(self.hello(&id, params)),
-            method::STATUS => ready(answer(&id, Ok(self.daemon.status()))),
+            method::STATUS => {
+                let daemon = self.daemon.clone();
+                async move { Answer { reply: Some(answer(&id, Ok(daemon.status().await))), ..Answer::default() } }
+                    .boxed()
+            }
             method::STOP => self.stop(id, params),
             // Whoever cannot be told the number of a subscription does not get one.
             feed::method::SUBSCRIBE if asked.is_none() => ready(String::new()),
