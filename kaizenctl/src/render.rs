@@ -2,6 +2,7 @@
 
 mod findings;
 mod journal;
+mod passages;
 mod table;
 mod task;
 
@@ -130,6 +131,9 @@ pub(crate) fn reply(value: &Value, style: &Style) -> String {
         (findings::of(object), object.get("message").and_then(Value::as_str))
     {
         return findings::page(message, found, style);
+    }
+    if let Some(hits) = passages::of(object) {
+        return passages::page(object, hits, style);
     }
     let id = object.get("id").and_then(Value::as_str);
     let status = object.get("status").and_then(Value::as_str).unwrap_or("OK");
