@@ -102,9 +102,17 @@ fn start(runtime: &RuntimeDir) -> Result<Output, Failure> {
 }
 
 fn status(runtime: &RuntimeDir) -> Result<Output, Failure> {
-    match connect::open(runtime)? {
-        Some(mut connection) => describe(&ask(&mut connection, method::STATUS, "{}")?),
-        None => reply(&not_running(runtime)),
+    let Some(mut connection) = connect::open(runtime)? else { return reply(&not_running(runtime)) };
+    match ask(&mut connection, method::STATUS, "{}") {
+        Ok(status) => describe(&status),
+        // It ended while it was asked; whether another one runs is seen by looking again.
+        Err(Failure::Denied(denial)) if denial.code == Code::DaemonUnreachable => {
+            match connect::open(runtime)? {
+                Some(mut connection) => describe(&ask(&mut connection, method::STATUS, "{}")?),
+                None => reply(&not_running(runtime)),
+            }
+        }
+        Err(failure) => Err(failure),
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn page(reply: &Map<String, Value>, hits: &[Value], style: &Style) ->
 /// next line keeps its marks.
 fn marked(line: &str, style: &Style) -> String {
     let parts: Vec<&str> = line.split("**").collect();
-    if !style.colour || parts.len() % 2 == 0 {
+    if !style.colour || parts.len().is_multiple_of(2) {
         return line.to_owned();
     }
     let paint = |(at, part): (usize, &&str)| {

@@ -64,7 +64,9 @@ fn open_and_kill(place: &Place, after: Option<Duration>) -> Duration {
     took
 }
 
-/// Kills the daemon at moments that are spread over the time that an opening takes, and a little after it.
+/// Kills the daemon at moments that are spread over the time that an opening takes, and a little after it. Each migration
+/// is a transaction of its own, so what is left is the schema before or after one of them, which the next opening goes on
+/// from.
 #[test]
 fn a_kill_leaves_the_old_schema_or_the_new_one() {
     const ROUNDS: u32 = 20;
@@ -82,7 +84,7 @@ fn a_kill_leaves_the_old_schema_or_the_new_one() {
         open_and_kill(&place, Some(after));
         match migrations(&place) {
             2 => (old, latest_old) = (old + 1, latest_old.max(after)),
-            applied if applied == known => (new, earliest_new) = (new + 1, earliest_new.min(after)),
+            applied if applied <= known => (new, earliest_new) = (new + 1, earliest_new.min(after)),
             applied => panic!("{applied} of {known} migrations after {after:?}"),
         }
         let checked = place.ok(&["K1", "--integrity"]);
@@ -90,6 +92,6 @@ fn a_kill_leaves_the_old_schema_or_the_new_one() {
         assert_eq!(migrations(&place), known);
         assert_eq!(place.ok(&["K9", "--query", "cafe"])["count"], 3);
     }
-    println!("killed {old} times before and {new} times after the commit, an opening took {whole:?}");
-    assert!(old > 0, "no kill came before the commit");
+    println!("killed {old} times before and {new} times after the first commit, an opening took {whole:?}");
+    assert!(old > 0, "no kill came before the first commit");
 }

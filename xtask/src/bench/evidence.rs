@@ -168,7 +168,7 @@ fn raw(project: &Project, path: &Path, name: &str) -> anyhow::Result<Duration> {
             .query_row("SELECT id FROM evidence_documents WHERE origin_key = ?1", [name], |row| row.get(0))?;
     let mut target = Connection::open(path)?;
     target
-        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -64000")?;
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -64000; PRAGMA foreign_keys = OFF")?;
     for table in TABLES {
         let mut made = looking.prepare(
             "SELECT sql FROM sqlite_schema WHERE tbl_name = ?1 AND sql IS NOT NULL ORDER BY type = 'index'",
