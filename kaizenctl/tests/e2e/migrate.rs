@@ -68,12 +68,11 @@ fn open_and_kill(place: &Place, after: Option<Duration>) -> Duration {
     let mut stream = UnixStream::connect(&socket).unwrap();
     let begun = Instant::now();
     stream.write_all(format!("{hello}\n{call}\n").as_bytes()).unwrap();
-    match after {
-        Some(after) => std::thread::sleep(after.saturating_sub(begun.elapsed())),
-        None => {
-            let replies: Vec<_> = BufReader::new(&stream).lines().take(2).map(Result::unwrap).collect();
-            assert!(replies[1].contains("\"status\":\"OK\""), "{replies:?}");
-        }
+    if let Some(after) = after {
+        std::thread::sleep(after.saturating_sub(begun.elapsed()));
+    } else {
+        let replies: Vec<_> = BufReader::new(&stream).lines().take(2).map(Result::unwrap).collect();
+        assert!(replies[1].contains("\"status\":\"OK\""), "{replies:?}");
     }
     daemon.kill().unwrap();
     let took = begun.elapsed();
