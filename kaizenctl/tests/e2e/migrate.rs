@@ -86,16 +86,21 @@ fn open_and_kill(place: &Place, after: Option<Duration>) -> Duration {
 #[test]
 fn a_kill_leaves_the_old_schema_or_the_new_one() {
     const ROUNDS: u32 = 20;
+    /// Where others keep the processor from this test, its kills come late, and it takes more of them.
+    const MOST: u32 = 200;
     let undisturbed = place(SECOND);
     let whole = open_and_kill(&undisturbed, None);
     let known = migrations(&undisturbed);
     assert!(known > 2, "an opening that is finished is durable, {known}");
     let (mut old, mut new) = (0, 0);
     let (mut latest_old, mut earliest_new) = (Duration::ZERO, whole);
-    for round in 0..ROUNDS {
+    for round in 0..MOST {
+        if round >= ROUNDS && old > 0 {
+            break;
+        }
         let place = place(SECOND);
         // Every other kill aims at the commit, as far as it is known where that is.
-        let spread = whole * round * 5 / (ROUNDS * 4);
+        let spread = whole * (round % ROUNDS) * 5 / (ROUNDS * 4);
         let after = if round % 2 == 0 { spread } else { (latest_old + earliest_new) / 2 };
         open_and_kill(&place, Some(after));
         match migrations(&place) {
