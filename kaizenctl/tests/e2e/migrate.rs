@@ -54,7 +54,12 @@ fn an_earlier_plane_is_backed_up_and_brought_forward() {
 fn open_and_kill(place: &Place, after: Option<Duration>) -> Duration {
     let mut daemon = place.command("kaizend").stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let socket = place.runtime().join("kaizend.sock");
-    wait_for("the daemon's socket", || socket.exists());
+    // It has its name a moment before it listens.
+    let mut connected = None;
+    wait_for("the daemon", || {
+        connected = UnixStream::connect(&socket).ok();
+        connected.is_some()
+    });
     let hello = Hello {
         protocol: PROTOCOL,
         client: "test".into(),
@@ -65,7 +70,7 @@ fn open_and_kill(place: &Place, after: Option<Duration>) -> Duration {
     };
     let hello = json!({"jsonrpc": "2.0", "id": 1, "method": method::HELLO, "params": hello});
     let call = json!({"jsonrpc": "2.0", "id": 2, "method": "plane.check", "params": {}});
-    let mut stream = UnixStream::connect(&socket).unwrap();
+    let mut stream = connected.unwrap();
     let begun = Instant::now();
     stream.write_all(format!("{hello}\n{call}\n").as_bytes()).unwrap();
     if let Some(after) = after {
