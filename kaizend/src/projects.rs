@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use kaizen_proto::denial::{Code, Denial};
@@ -267,14 +267,15 @@ impl Projects {
     }
 
     /// Takes over the watcher of a plane, or stops it when the plane is not open any more. One that was there is stopped.
-    pub(crate) async fn watch(&self, db_path: &Path, watched: Option<Watched>) {
+    /// The caller must not hold the plane: whoever closes it has its slot, and waits for all who do.
+    pub(crate) async fn watch(&self, db_path: &Path, plane: &Weak<Plane>, watched: Watched) {
         let slot = key(db_path).and_then(|key| self.lock().get(&key).cloned());
-        let mut before = watched.clone();
+        let mut before = Some(watched.clone());
         if let Some(slot) = slot
             && let Some(open) = &mut slot.lock().await.open
+            && std::ptr::eq(Arc::as_ptr(&open.plane), plane.as_ptr())
         {
-            let now = watched.map_or(Watching::Due, Watching::Begun);
-            before = match std::mem::replace(&mut open.watching, now) {
+            before = match std::mem::replace(&mut open.watching, Watching::Begun(watched)) {
                 Watching::Begun(before) => Some(before),
                 Watching::Due | Watching::Beginning => None,
             };
@@ -298,7 +299,7 @@ impl Projects {
         }
     }
 
-    /// The watcher of a connection's project, when there is one.
+    /// The watcher of a connection's project, when there is one. As for [`Projects::watch`], the plane must not be held.
     pub(crate) async fn watched(&self, db_path: &Path) -> Option<Watched> {
         let slot = self.lock().get(&key(db_path)?).cloned()?;
         let slot = slot.lock().await;

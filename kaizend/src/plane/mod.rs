@@ -197,7 +197,7 @@ impl Plane {
     /// What SQLite denies, `DENIED_SCHEMA_STATUS` when the schema is not ours.
     pub async fn read(&self) -> Result<ReadTx, Denial> {
         self.touch();
-        ReadTx::begin(&self.readers, &self.shared.db_path).await
+        self.glance().await
     }
 
     /// [`Plane::read`] that does not count as use, for what looks by itself now and then.
@@ -205,7 +205,24 @@ impl Plane {
     /// # Errors
     /// As [`Plane::read`].
     pub async fn glance(&self) -> Result<ReadTx, Denial> {
-        ReadTx::begin(&self.readers, &self.shared.db_path).await
+        let begun = ReadTx::begin(&self.readers, &self.shared.db_path).await;
+        // A further reader cannot open a file that is gone.
+        if begun.is_err() && self.is_replaced() {
+            self.shared.close();
+            return Err(Denial::new(Code::PlaneReplaced)
+                .with("db_path", self.shared.db_path.display().to_string())
+                .message("the database file was replaced or deleted while it was open"));
+        }
+        begun
+    }
+
+    /// Whether the path names another file than the one that is open, or none.
+    fn is_replaced(&self) -> bool {
+        let path = &self.shared.db_path;
+        let identity = |metadata: std::io::Result<std::fs::Metadata>| {
+            metadata.ok().and_then(|metadata| open::Identity::from_metadata(&metadata, path))
+        };
+        identity(std::fs::metadata(path)) != identity(self.file.metadata())
     }
 
     /// The state of the schema.

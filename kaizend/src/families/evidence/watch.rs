@@ -100,13 +100,13 @@ impl Wanted {
 /// Begins to watch the files of an open project.
 pub(crate) async fn begin(daemon: Arc<Daemon>, unwatched: Unwatched) {
     let Unwatched { root, plane } = unwatched;
-    if let Err(denial) = start(&daemon, &root, &plane).await {
+    if let Err(denial) = start(&daemon, &root, plane).await {
         // The files are not lost: they are found when somebody mends what stands in the way and asks for a rescan.
         tracing::warn!(%denial, root = %root.display(), "files are not watched");
     }
 }
 
-async fn start(daemon: &Arc<Daemon>, root: &Path, plane: &Arc<Plane>) -> Result<(), Denial> {
+async fn start(daemon: &Arc<Daemon>, root: &Path, plane: Arc<Plane>) -> Result<(), Denial> {
     let (wanted, config) = Wanted::read(&mut plane.glance().await?, root.to_path_buf()).await?;
     let mut rules = wanted.rules(root)?;
     // A database that stands elsewhere in the project.
@@ -119,7 +119,7 @@ async fn start(daemon: &Arc<Daemon>, root: &Path, plane: &Arc<Plane>) -> Result<
         !(wanted.file.is_empty() && wanted.added.is_empty()) && config.daemon.idle_exit.is_none();
     let taker = Arc::new(Taker {
         daemon: Arc::downgrade(daemon),
-        plane: Arc::downgrade(plane),
+        plane: Arc::downgrade(&plane),
         root: root.to_path_buf(),
         config,
         caller: Arc::new(Caller { actor: Some(ACTOR.to_owned()), session: None }),
@@ -142,7 +142,9 @@ async fn start(daemon: &Arc<Daemon>, root: &Path, plane: &Arc<Plane>) -> Result<
         watcher.pause().await;
     }
     let begun = Watched { watcher: Arc::new(watcher), is_asked_for };
-    daemon.projects.watch(plane.db_path(), Some(begun)).await;
+    let (db_path, held) = (plane.db_path().to_path_buf(), Arc::downgrade(&plane));
+    drop(plane);
+    daemon.projects.watch(&db_path, &held, begun).await;
     if daemon.draining.is_cancelled() {
         // Whoever ends the daemon may have looked before it was there.
         daemon.projects.stop_watching().await;
@@ -249,15 +251,17 @@ impl PlainOperation for EvidenceWatch {
         if changed != wanted {
             keep(context, &plane, &changed).await?;
         }
-        let mut begun = context.daemon.projects.watched(plane.db_path()).await;
+        let db_path = plane.db_path().to_path_buf();
+        drop(plane);
+        let mut begun = context.daemon.projects.watched(&db_path).await;
         // New rules, those of kaizen.toml too, count from here on.
         let is_old = match &begun {
             Some(begun) => action == "rescan" && !is_by(&wanted, &root, &begun.watcher).await,
             None => true,
         };
         if changed.added != wanted.added || is_old {
-            start(&context.daemon, &root, &plane).await?;
-            begun = context.daemon.projects.watched(plane.db_path()).await;
+            start(&context.daemon, &root, context.plane().await?).await?;
+            begun = context.daemon.projects.watched(&db_path).await;
         }
         let watcher = begun.ok_or_else(|| Denial::new(Code::Draining))?.watcher;
         match action.as_str() {
