@@ -115,17 +115,23 @@ impl Projects {
                 .with("directory", root.display().to_string())
                 .message("there is no project here or in any directory above"));
         }
-        let slot = self.slot(db_path)?;
-        let mut slot = slot.lock().await;
-        if let Some(open) = &slot.open {
-            if open.is_current(db_path) {
-                return Ok(open.plane.clone());
+        loop {
+            let (named, slot) = self.slot(db_path)?;
+            let mut slot = slot.lock().await;
+            if let Some(open) = &slot.open {
+                if open.is_current(db_path) {
+                    return Ok(open.plane.clone());
+                }
+                // Another file, or none, stands where the database was. The old log may still have its name: it is
+                // written back into the old file before SQLite can take it for the new one's.
+                self.close_open(&mut slot).await;
             }
-            // Another file, or none, stands where the database was. The old log may still have its name: it is written
-            // back into the old file before SQLite can take it for the new one's.
-            self.close_open(&mut slot).await;
+            // While it was closed, or waited for, the whole directory may have been replaced; the slot of the new one
+            // may be in use already.
+            if key(db_path).as_ref() == Some(&named) {
+                return self.open_into(&mut slot, root, db_path).await;
+            }
         }
-        self.open_into(&mut slot, root, db_path).await
     }
 
     /// Opens a database for a slot that is empty.
@@ -186,7 +192,7 @@ impl Projects {
         swap: impl FnOnce() -> Result<T, Denial> + Send + 'static,
     ) -> Result<T, Denial> {
         let (root, db_path) = (binding.root()?, &binding.db_path);
-        let slot = self.slot(db_path)?;
+        let (_, slot) = self.slot(db_path)?;
         let mut slot = slot.lock().await;
         self.close_open(&mut slot).await;
         let (path, endpoint) = (db_path.clone(), self.endpoint.clone());
@@ -212,7 +218,8 @@ impl Projects {
         Err(look())
     }
 
-    fn slot(&self, db_path: &Path) -> Result<Arc<tokio::sync::Mutex<Slot>>, Denial> {
+    /// The slot of a database, and the key that it has now. The directory is made when it is not there.
+    fn slot(&self, db_path: &Path) -> Result<(Key, Arc<tokio::sync::Mutex<Slot>>), Denial> {
         let key = if let Some(key) = key(db_path) {
             key
         } else {
@@ -222,7 +229,8 @@ impl Projects {
                 fault::from_io("look at the data plane's directory", &directory, &error)
             })?
         };
-        Ok(self.lock().entry(key).or_default().clone())
+        let slot = self.lock().entry(key.clone()).or_default().clone();
+        Ok((key, slot))
     }
 
     /// Whether the path names the database of an open plane, or the index of its log, by whatever name. Such a file
