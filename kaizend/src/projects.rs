@@ -21,6 +21,9 @@ use tokio::sync::watch;
 /// the database exists.
 type Key = (Identity, OsString);
 
+/// How often a database that is deleted while it is opened is made anew for one call.
+const ATTEMPTS: usize = 5;
+
 #[derive(Default)]
 struct Slot {
     open: Option<Open>,
@@ -115,6 +118,7 @@ impl Projects {
                 .with("directory", root.display().to_string())
                 .message("there is no project here or in any directory above"));
         }
+        let mut attempts = 0;
         loop {
             let (named, slot) = self.slot(db_path)?;
             let mut slot = slot.lock().await;
@@ -129,7 +133,12 @@ impl Projects {
             // While it was closed, or waited for, the whole directory may have been replaced; the slot of the new one
             // may be in use already.
             if key(db_path).as_ref() == Some(&named) {
-                return self.open_into(&mut slot, root, db_path).await;
+                let opened = self.open_into(&mut slot, root, db_path).await;
+                // Somebody may have deleted it while it was being made.
+                attempts += 1;
+                if opened.is_ok() || db_path.exists() || attempts >= ATTEMPTS {
+                    return opened;
+                }
             }
         }
     }
